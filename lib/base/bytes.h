@@ -7,19 +7,19 @@
 /* Integers in byte sequences, order and width explicit. The pointer need not be aligned. */
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define BYTES_LE16(v) (v)
-#define BYTES_LE32(v) (v)
-#define BYTES_LE64(v) (v)
-#define BYTES_BE16(v) __builtin_bswap16(v)
-#define BYTES_BE32(v) __builtin_bswap32(v)
-#define BYTES_BE64(v) __builtin_bswap64(v)
+#	define BYTES_LE16(v) (v)
+#	define BYTES_LE32(v) (v)
+#	define BYTES_LE64(v) (v)
+#	define BYTES_BE16(v) __builtin_bswap16(v)
+#	define BYTES_BE32(v) __builtin_bswap32(v)
+#	define BYTES_BE64(v) __builtin_bswap64(v)
 #else
-#define BYTES_LE16(v) __builtin_bswap16(v)
-#define BYTES_LE32(v) __builtin_bswap32(v)
-#define BYTES_LE64(v) __builtin_bswap64(v)
-#define BYTES_BE16(v) (v)
-#define BYTES_BE32(v) (v)
-#define BYTES_BE64(v) (v)
+#	define BYTES_LE16(v) __builtin_bswap16(v)
+#	define BYTES_LE32(v) __builtin_bswap32(v)
+#	define BYTES_LE64(v) __builtin_bswap64(v)
+#	define BYTES_BE16(v) (v)
+#	define BYTES_BE32(v) (v)
+#	define BYTES_BE64(v) (v)
 #endif
 
 #define BYTES_DEFINE(name, type, convert)                                                          \

@@ -94,9 +94,9 @@ int clock_parse(const char *text, int64_t *ret_wall)
 	struct tm parts = {0};
 	size_t length = strlen(text);
 	if (length < 10 || text[4] != '-' || text[7] != '-' ||
-		parse_field(text, 4, 9999, &parts.tm_year) != 0 ||
-		parse_field(text + 5, 2, 12, &parts.tm_mon) != 0 ||
-		parse_field(text + 8, 2, 31, &parts.tm_mday) != 0) {
+	        parse_field(text, 4, 9999, &parts.tm_year) != 0 ||
+	        parse_field(text + 5, 2, 12, &parts.tm_mon) != 0 ||
+	        parse_field(text + 8, 2, 31, &parts.tm_mday) != 0) {
 		return SK_E_SYNTAX;
 	}
 	if (parts.tm_mon < 1 || parts.tm_mday < 1) {
@@ -105,24 +105,25 @@ int clock_parse(const char *text, int64_t *ret_wall)
 	uint64_t milliseconds = 0;
 	if (length > 10) {
 		if (length < 20 || (text[10] != 'T' && text[10] != ' ') || text[13] != ':' ||
-			text[16] != ':' || text[length - 1] != 'Z' ||
-			parse_field(text + 11, 2, 23, &parts.tm_hour) != 0 ||
-			parse_field(text + 14, 2, 59, &parts.tm_min) != 0 ||
-			parse_field(text + 17, 2, 60, &parts.tm_sec) != 0) {
+		        text[16] != ':' || text[length - 1] != 'Z' ||
+		        parse_field(text + 11, 2, 23, &parts.tm_hour) != 0 ||
+		        parse_field(text + 14, 2, 59, &parts.tm_min) != 0 ||
+		        parse_field(text + 17, 2, 60, &parts.tm_sec) != 0) {
 			return SK_E_SYNTAX;
 		}
 		size_t digits = length - 20;
 		if (digits > 0) {
 			/* ".123": only the first three digits count. */
 			if (text[19] != '.' || digits < 2 || digits > 10 ||
-				number_parse_u64(text + 20, digits - 1, UINT64_MAX, &milliseconds)) {
+			        number_parse_u64(
+			                text + 20, digits - 1, UINT64_MAX, &milliseconds)) {
 				return SK_E_SYNTAX;
 			}
 			size_t used = digits - 1 < 3 ? digits - 1 : 3;
 			milliseconds = 0;
 			for (size_t i = 0; i < 3; i++) {
 				milliseconds = milliseconds * 10 +
-					(i < used ? (uint64_t)(text[20 + i] - '0') : 0);
+				               (i < used ? (uint64_t)(text[20 + i] - '0') : 0);
 			}
 		}
 	}

@@ -8,8 +8,9 @@
  * the hands themselves. All in milliseconds.
  */
 struct clock {
-	int64_t (*wall)(void *context);      /* since 1970-01-01 UTC; may jump */
-	int64_t (*monotonic)(void *context); /* since boot, suspended time counted; never goes back */
+	int64_t (*wall)(void *context); /* since 1970-01-01 UTC; may jump */
+	int64_t (*monotonic)(
+	        void *context); /* since boot, suspended time counted; never goes back */
 	void *context;
 };
 

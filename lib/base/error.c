@@ -13,21 +13,21 @@ static const struct {
 	const char *name;
 	const char *text;
 } own_codes[] = {
-	{SK_E_SYNTAX, "syntax", "malformed input"},
-	{SK_E_LIMIT, "limit", "too large"},
-	{SK_E_RANGE, "range", "value out of range"},
-	{SK_E_CORRUPT, "corrupt", "data is damaged"},
-	{SK_E_VERSION, "version", "version is not supported"},
-	{SK_E_UNSUPPORTED, "unsupported", "not supported"},
-	{SK_E_NOT_FOUND, "not_found", "not found"},
-	{SK_E_EXISTS, "exists", "exists already"},
-	{SK_E_CONFLICT, "conflict", "not possible in the present state"},
-	{SK_E_REFUSED, "refused", "not permitted"},
-	{SK_E_TIMEOUT, "timeout", "took too long"},
-	{SK_E_CRYPTO, "crypto", "cryptographic operation failed"},
-	{SK_E_DATABASE, "database", "database error"},
-	{SK_E_PROTOCOL, "protocol", "protocol violation"},
-	{SK_E_INTERNAL, "internal", "internal error"},
+        {SK_E_SYNTAX, "syntax", "malformed input"},
+        {SK_E_LIMIT, "limit", "too large"},
+        {SK_E_RANGE, "range", "value out of range"},
+        {SK_E_CORRUPT, "corrupt", "data is damaged"},
+        {SK_E_VERSION, "version", "version is not supported"},
+        {SK_E_UNSUPPORTED, "unsupported", "not supported"},
+        {SK_E_NOT_FOUND, "not_found", "not found"},
+        {SK_E_EXISTS, "exists", "exists already"},
+        {SK_E_CONFLICT, "conflict", "not possible in the present state"},
+        {SK_E_REFUSED, "refused", "not permitted"},
+        {SK_E_TIMEOUT, "timeout", "took too long"},
+        {SK_E_CRYPTO, "crypto", "cryptographic operation failed"},
+        {SK_E_DATABASE, "database", "database error"},
+        {SK_E_PROTOCOL, "protocol", "protocol violation"},
+        {SK_E_INTERNAL, "internal", "internal error"},
 };
 
 const char *sk_strerror(int code)
@@ -93,7 +93,7 @@ int error_set_code(struct error *error, int code, const char *format, ...)
 	va_end(args);
 	if (length >= 0 && (size_t)length < sizeof(error->text)) {
 		snprintf(error->text + length, sizeof(error->text) - (size_t)length, ": %s",
-			sk_strerror(code));
+		        sk_strerror(code));
 	}
 	return code;
 }
@@ -110,8 +110,7 @@ int error_prefix(struct error *error, const char *format, ...)
 	int length = vsnprintf(error->text, sizeof(error->text), format, args);
 	va_end(args);
 	if (length >= 0 && (size_t)length < sizeof(error->text)) {
-		snprintf(
-			error->text + length, sizeof(error->text) - (size_t)length, ": %s", old);
+		snprintf(error->text + length, sizeof(error->text) - (size_t)length, ": %s", old);
 	}
 	return error->code;
 }

@@ -163,7 +163,7 @@ int file_replace_finish(const char *path, const char *temporary, int fd, struct 
 }
 
 int file_replace(
-	const char *path, const void *data, size_t length, mode_t mode, struct error *error)
+        const char *path, const void *data, size_t length, mode_t mode, struct error *error)
 {
 	char temporary[PATH_MAX];
 	int fd;

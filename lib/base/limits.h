@@ -16,10 +16,10 @@
 
 /* User-defined rules and suspicious objects. */
 #define LIMIT_RULES 1000000
-#define LIMIT_RULE_PATTERN 8192   /* as long as a URL */
+#define LIMIT_RULE_PATTERN 8192 /* as long as a URL */
 #define LIMIT_RULE_COMMENT 512
-#define LIMIT_RULE_TARGETS 100    /* entries of one rule's target list */
-#define LIMIT_KEYWORD_RULES 5000  /* compile time of the whole set stays below 10 s */
+#define LIMIT_RULE_TARGETS 100 /* entries of one rule's target list */
+#define LIMIT_KEYWORD_RULES 5000 /* compile time of the whole set stays below 10 s */
 #define LIMIT_KEYWORD_BYTES 512
 #define LIMIT_KEYWORD_REPEAT 255
 #define LIMIT_OVERLAY_CHANGES 10000

@@ -40,10 +40,10 @@ void log_line(enum log_level level, const char *module, const char *format, ...)
 	gmtime_r(&now.tv_sec, &parts);
 	size_t length = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &parts);
 	size_t room = sizeof(line) - 1 - length;
-	length += clamp_length(snprintf(line + length, room, ".%03ldZ %s %s[%s] ",
-				       now.tv_nsec / 1000000, level_names[level], log_program,
-				       module),
-		room);
+	length += clamp_length(
+	        snprintf(line + length, room, ".%03ldZ %s %s[%s] ", now.tv_nsec / 1000000,
+	                level_names[level], log_program, module),
+	        room);
 	size_t text_start = length;
 	room = sizeof(line) - 1 - length;
 	va_list args;

@@ -13,7 +13,8 @@
 /* `count` × `size` zeroed bytes, or NULL. Free with mem_free. */
 void *mem_new(size_t count, size_t size) SK_MUST_USE;
 
-/* Resizes `old` (NULL allowed) to `count` × `size` bytes, new bytes unset; NULL leaves `old` as is. */
+/* Resizes `old` (NULL allowed) to `count` × `size` bytes, new bytes unset; NULL leaves `old` as is.
+ */
 void *mem_resize(void *old, size_t count, size_t size) SK_MUST_USE;
 
 /* A copy of `length` bytes with a NUL behind, or NULL. */

@@ -17,7 +17,7 @@ int number_parse_u64(const char *text, size_t length, uint64_t maximum, uint64_t
 		}
 		uint64_t digit = (uint64_t)(text[i] - '0');
 		if (__builtin_mul_overflow(value, 10, &value) ||
-			__builtin_add_overflow(value, digit, &value) || value > maximum) {
+		        __builtin_add_overflow(value, digit, &value) || value > maximum) {
 			status = SK_E_RANGE;
 			value = 0;
 			maximum = UINT64_MAX;
@@ -30,12 +30,13 @@ int number_parse_u64(const char *text, size_t length, uint64_t maximum, uint64_t
 }
 
 int number_parse_i64(
-	const char *text, size_t length, int64_t minimum, int64_t maximum, int64_t *ret_value)
+        const char *text, size_t length, int64_t minimum, int64_t maximum, int64_t *ret_value)
 {
 	int negative = length > 0 && text[0] == '-';
 	uint64_t limit = negative ? (uint64_t)INT64_MAX + 1 : (uint64_t)INT64_MAX;
 	uint64_t magnitude;
-	int status = number_parse_u64(text + negative, length - (size_t)negative, limit, &magnitude);
+	int status =
+	        number_parse_u64(text + negative, length - (size_t)negative, limit, &magnitude);
 	if (status != 0) {
 		return status;
 	}
@@ -47,10 +48,28 @@ int number_parse_i64(
 	return 0;
 }
 
-static const signed char hex_values[256] = {
-	['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8,
-	['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15,
-	['f'] = 16, ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16};
+static const signed char hex_values[256] = {['0'] = 1,
+        ['1'] = 2,
+        ['2'] = 3,
+        ['3'] = 4,
+        ['4'] = 5,
+        ['5'] = 6,
+        ['6'] = 7,
+        ['7'] = 8,
+        ['8'] = 9,
+        ['9'] = 10,
+        ['a'] = 11,
+        ['b'] = 12,
+        ['c'] = 13,
+        ['d'] = 14,
+        ['e'] = 15,
+        ['f'] = 16,
+        ['A'] = 11,
+        ['B'] = 12,
+        ['C'] = 13,
+        ['D'] = 14,
+        ['E'] = 15,
+        ['F'] = 16};
 
 int number_hex_digit(char c)
 {

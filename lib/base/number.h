@@ -11,17 +11,16 @@
 
 /* 0, SK_E_SYNTAX (not only digits, or empty) or SK_E_RANGE (above `maximum`). */
 int number_parse_u64(
-	const char *text, size_t length, uint64_t maximum, uint64_t *ret_value) SK_MUST_USE;
+        const char *text, size_t length, uint64_t maximum, uint64_t *ret_value) SK_MUST_USE;
 
 /* The same with an optional '-', within [minimum, maximum]. */
 int number_parse_i64(const char *text, size_t length, int64_t minimum, int64_t maximum,
-	int64_t *ret_value) SK_MUST_USE;
+        int64_t *ret_value) SK_MUST_USE;
 
 /* Value of one hexadecimal digit of either case, or -1. */
 int number_hex_digit(char c);
 
 /* Decodes exactly 2 × `size` digits into `ret_bytes`; 0 or SK_E_SYNTAX. */
-int number_parse_hex(
-	const char *text, size_t length, void *ret_bytes, size_t size) SK_MUST_USE;
+int number_parse_hex(const char *text, size_t length, void *ret_bytes, size_t size) SK_MUST_USE;
 
 #endif

@@ -9,5 +9,6 @@
 int sha256(const void *bytes, size_t size, unsigned char ret_digest[SHA256_SIZE])
 {
 	unsigned length = SHA256_SIZE;
-	return EVP_Digest(bytes, size, ret_digest, &length, EVP_sha256(), NULL) == 1 ? 0 : SK_E_CRYPTO;
+	return EVP_Digest(bytes, size, ret_digest, &length, EVP_sha256(), NULL) == 1 ? 0
+	                                                                             : SK_E_CRYPTO;
 }

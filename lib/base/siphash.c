@@ -39,10 +39,10 @@ struct siphash_key siphash_key_from(const unsigned char bytes[16])
 void siphash_init(struct siphash *state, const struct siphash_key *key)
 {
 	*state = (struct siphash){
-		.v0 = UINT64_C(0x736f6d6570736575) ^ key->k0,
-		.v1 = UINT64_C(0x646f72616e646f6d) ^ key->k1 ^ 0xee,
-		.v2 = UINT64_C(0x6c7967656e657261) ^ key->k0,
-		.v3 = UINT64_C(0x7465646279746573) ^ key->k1,
+	        .v0 = UINT64_C(0x736f6d6570736575) ^ key->k0,
+	        .v1 = UINT64_C(0x646f72616e646f6d) ^ key->k1 ^ 0xee,
+	        .v2 = UINT64_C(0x6c7967656e657261) ^ key->k0,
+	        .v3 = UINT64_C(0x7465646279746573) ^ key->k1,
 	};
 }
 

@@ -112,14 +112,14 @@ static void test_number_parses_whole_text_only(void **state)
 	assert_int_equal(number_parse_u64("18446744073709551615", 20, UINT64_MAX, &value), 0);
 	assert_true(value == UINT64_MAX);
 	assert_int_equal(
-		number_parse_u64("18446744073709551616", 20, UINT64_MAX, &value), SK_E_RANGE);
+	        number_parse_u64("18446744073709551616", 20, UINT64_MAX, &value), SK_E_RANGE);
 	assert_int_equal(number_parse_u64("99x", 3, 10, &value), SK_E_SYNTAX);
 	assert_int_equal(number_parse_u64("", 0, 10, &value), SK_E_SYNTAX);
 	assert_int_equal(number_parse_u64("+1", 2, 10, &value), SK_E_SYNTAX);
 	assert_int_equal(number_parse_u64("11", 2, 10, &value), SK_E_RANGE);
 	int64_t number;
 	assert_int_equal(
-		number_parse_i64("-9223372036854775808", 20, INT64_MIN, INT64_MAX, &number), 0);
+	        number_parse_i64("-9223372036854775808", 20, INT64_MIN, INT64_MAX, &number), 0);
 	assert_true(number == INT64_MIN);
 	assert_int_equal(number_parse_i64("-", 1, INT64_MIN, INT64_MAX, &number), SK_E_SYNTAX);
 	unsigned char bytes[2];
@@ -138,9 +138,9 @@ static void test_siphash_reference_vectors(void **state)
 		size_t length;
 		const char *hex;
 	} vectors[] = {
-		{0, "a3817f04ba25a8e66df67214c7550293"},
-		{1, "da87c1d86b99af44347659119b22fc45"},
-		{15, "5493e99933b0a8117e08ec0f97cfc3d9"},
+	        {0, "a3817f04ba25a8e66df67214c7550293"},
+	        {1, "da87c1d86b99af44347659119b22fc45"},
+	        {15, "5493e99933b0a8117e08ec0f97cfc3d9"},
 	};
 	unsigned char key[16];
 	unsigned char message[64];
@@ -268,18 +268,18 @@ static void test_file_replace_is_whole(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_error_keeps_cause_and_prefix),
-		cmocka_unit_test(test_buf_grows_to_maximum_and_sticks),
-		cmocka_unit_test(test_buf_formats),
-		cmocka_unit_test(test_buf_fixed_never_allocates),
-		cmocka_unit_test(test_cursor_error_sticks),
-		cmocka_unit_test(test_number_parses_whole_text_only),
-		cmocka_unit_test(test_siphash_reference_vectors),
-		cmocka_unit_test(test_siphash_in_pieces),
-		cmocka_unit_test(test_sha256_of_abc),
-		cmocka_unit_test(test_clock_guard_distrusts_jumps),
-		cmocka_unit_test(test_clock_text),
-		cmocka_unit_test(test_file_replace_is_whole),
+	        cmocka_unit_test(test_error_keeps_cause_and_prefix),
+	        cmocka_unit_test(test_buf_grows_to_maximum_and_sticks),
+	        cmocka_unit_test(test_buf_formats),
+	        cmocka_unit_test(test_buf_fixed_never_allocates),
+	        cmocka_unit_test(test_cursor_error_sticks),
+	        cmocka_unit_test(test_number_parses_whole_text_only),
+	        cmocka_unit_test(test_siphash_reference_vectors),
+	        cmocka_unit_test(test_siphash_in_pieces),
+	        cmocka_unit_test(test_sha256_of_abc),
+	        cmocka_unit_test(test_clock_guard_distrusts_jumps),
+	        cmocka_unit_test(test_clock_text),
+	        cmocka_unit_test(test_file_replace_is_whole),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
