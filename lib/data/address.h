@@ -19,7 +19,7 @@ struct address {
 
 struct address_prefix {
 	struct address address; /* bits behind `length` are zero */
-	uint8_t length;         /* 0–32 or 0–128 */
+	uint8_t length; /* 0–32 or 0–128 */
 };
 
 /* From text: dotted quad with four plain decimal numbers (no leading zero), or RFC 4291 IPv6
@@ -29,11 +29,11 @@ int address_parse(const char *text, size_t length, struct address *ret_address) 
 /* "10.0.0.0/8", "2001:db8::/32", or an address alone (full length). Bits behind the length are
  * cleared. 0, SK_E_SYNTAX or SK_E_RANGE (the length). */
 int address_prefix_parse(
-	const char *text, size_t length, struct address_prefix *ret_prefix) SK_MUST_USE;
+        const char *text, size_t length, struct address_prefix *ret_prefix) SK_MUST_USE;
 
 /* "a-b", "a/len" or "a": first and last address of the range, same family, first ≤ last. */
 int address_range_parse(const char *text, size_t length, struct address *ret_first,
-	struct address *ret_last) SK_MUST_USE;
+        struct address *ret_last) SK_MUST_USE;
 
 /* Canonical text (RFC 5952 for IPv6, no brackets) with a NUL; returns the length. */
 #define ADDRESS_TEXT_SIZE 46
@@ -42,7 +42,7 @@ size_t address_format(const struct address *address, char ret_text[ADDRESS_TEXT_
 /* The same with "/length" behind. */
 #define ADDRESS_PREFIX_TEXT_SIZE 50
 size_t address_prefix_format(
-	const struct address_prefix *prefix, char ret_text[ADDRESS_PREFIX_TEXT_SIZE]);
+        const struct address_prefix *prefix, char ret_text[ADDRESS_PREFIX_TEXT_SIZE]);
 
 /* memcmp order within a family, IPv4 before IPv6. */
 int address_compare(const struct address *a, const struct address *b);
@@ -50,7 +50,7 @@ int address_compare(const struct address *a, const struct address *b);
 bool address_in_prefix(const struct address *address, const struct address_prefix *prefix);
 
 /* First and last address of a prefix. */
-void address_prefix_bounds(const struct address_prefix *prefix, struct address *ret_first,
-	struct address *ret_last);
+void address_prefix_bounds(
+        const struct address_prefix *prefix, struct address *ret_first, struct address *ret_last);
 
 #endif

@@ -23,7 +23,8 @@ size_t digest_size(enum digest_kind kind);
 /* "md5", "sha1", "sha256". */
 const char *digest_kind_name(enum digest_kind kind);
 
-/* From 32, 40 or 64 hexadecimal digits of either case; the length tells the kind. 0 or SK_E_SYNTAX. */
+/* From 32, 40 or 64 hexadecimal digits of either case; the length tells the kind. 0 or SK_E_SYNTAX.
+ */
 int digest_parse(const char *text, size_t length, struct digest *ret_digest) SK_MUST_USE;
 
 /* Lower-case hexadecimal text with a NUL; returns the length. */
