@@ -5,6 +5,7 @@
 
 #include "lib/base/error.h"
 #include "lib/data/url_escape.h"
+#include "lib/data/url_fast.h"
 #include "lib/data/url_host.h"
 
 /* The parts of a URL as found, before anything is undone; all point into the cleaned input. */
@@ -370,7 +371,7 @@ static int url_write(struct url_parts *parts, char *space, size_t size, struct u
 	return 0;
 }
 
-int url_canonicalize(const char *input, size_t length, char *space, size_t size,
+static int url_general(const char *input, size_t length, char *space, size_t size,
         struct url *ret_url, const char **ret_reason)
 {
 	char text[LIMIT_URL];
@@ -385,6 +386,15 @@ int url_canonicalize(const char *input, size_t length, char *space, size_t size,
 		return status;
 	}
 	return url_write(&parts, space, size, ret_url, ret_reason);
+}
+
+int url_canonicalize(const char *input, size_t length, char *space, size_t size,
+        struct url *ret_url, const char **ret_reason)
+{
+	if (url_fast(input, length, space, size, ret_url)) {
+		return 0;
+	}
+	return url_general(input, length, space, size, ret_url, ret_reason);
 }
 
 int url_from_host(const char *input, size_t length, char *space, size_t size, struct url *ret_url,
