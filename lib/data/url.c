@@ -101,10 +101,11 @@ static bool url_scheme_is_special(const char *text, size_t length)
 	return false;
 }
 
-static size_t url_span_to(const char *text, size_t length, const char *stops)
+/* Bytes before the first '/' or '?'. */
+static size_t url_span_authority(const char *text, size_t length)
 {
 	size_t i = 0;
-	while (i < length && strchr(stops, text[i]) == NULL) {
+	while (i < length && text[i] != '/' && text[i] != '?') {
 		i++;
 	}
 	return i;
@@ -124,7 +125,7 @@ static bool url_all_digits(const char *text, size_t length)
  * another kind such as mailto:. */
 static bool url_colon_is_of_host(const char *text, size_t length, size_t colon)
 {
-	size_t end = url_span_to(text, length, "/?");
+	size_t end = url_span_authority(text, length);
 	if (memchr(text, '.', colon) != NULL) {
 		return true;
 	}
@@ -236,7 +237,7 @@ static int url_split(
 	if (status != 0) {
 		return status;
 	}
-	size_t authority = url_span_to(text + start, length - start, "/?");
+	size_t authority = url_span_authority(text + start, length - start);
 	status = url_split_authority(text + start, authority, ret_parts, ret_reason);
 	if (status != 0) {
 		return status;
@@ -410,63 +411,86 @@ int url_from_host(const char *input, size_t length, char *space, size_t size, st
 	parts.host_length = length;
 	parts.path = text;
 	parts.host_is_ipv6 = text[0] == '[' || memchr(text, ':', length) != NULL;
-	if (url_span_to(text, length, "/?#@\\") < length) {
-		return url_bad(ret_reason, SK_E_SYNTAX, "more than a host");
+	for (size_t i = 0; i < length; i++) {
+		if (strchr("/?#@\\", text[i]) != NULL) {
+			return url_bad(ret_reason, SK_E_SYNTAX, "more than a host");
+		}
 	}
 	return url_write(&parts, space, size, ret_url, ret_reason);
 }
 
-static struct url_part url_path_part(const struct url *url, uint32_t length)
+/*
+ * Which of the up to 16 bytes from `from` on are `c`, bit by bit. Looks at 16 bytes at once, also
+ * at the end of the text, by way of the last 16 bytes that there are.
+ */
+static unsigned url_find(const struct url *url, uint32_t from, uint32_t count, char c)
 {
-	return (struct url_part){.start = url->path_start, .length = length};
+	unsigned wanted = (1u << count) - 1;
+	if (from + 16 <= url->length) {
+		return url_equal_16(url->text + from, c) & wanted;
+	}
+	if (url->length >= 16) {
+		uint32_t last = url->length - 16;
+		return url_equal_16(url->text + last, c) >> (from - last) & wanted;
+	}
+	unsigned found = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		found |= (unsigned)(url->text[from + i] == c) << i;
+	}
+	return found;
 }
 
 static void url_path_expressions(const struct url *url, struct url_expressions *expressions)
 {
-	const char *path = url->text + url->path_start;
 	uint32_t folders[4];
 	unsigned folder_count = 0;
 	unsigned count = 0;
-	for (uint32_t i = 0; i < url->path_length && folder_count < SK_COUNT(folders); i++) {
-		if (path[i] == '/') {
-			folders[folder_count++] = i + 1;
+	for (uint32_t at = 0; at < url->path_length && folder_count < SK_COUNT(folders); at += 16) {
+		uint32_t left = url->path_length - at;
+		unsigned slashes = url_find(url, url->path_start + at, left < 16 ? left : 16, '/');
+		while (slashes != 0 && folder_count < SK_COUNT(folders)) {
+			folders[folder_count++] = at + (uint32_t)__builtin_ctz(slashes) + 1;
+			slashes &= slashes - 1;
 		}
 	}
 	if (url->query_length > 0) {
 		expressions->paths[count++] =
-		        url_path_part(url, url->path_length + url->query_length);
+		        (struct url_part){url->path_start, url->path_length + url->query_length};
 	}
 	if (folders[folder_count - 1] != url->path_length) {
-		expressions->paths[count++] = url_path_part(url, url->path_length);
+		expressions->paths[count++] = (struct url_part){url->path_start, url->path_length};
 	}
 	while (folder_count > 0) {
-		expressions->paths[count++] = url_path_part(url, folders[--folder_count]);
+		expressions->paths[count++] =
+		        (struct url_part){url->path_start, folders[--folder_count]};
 	}
 	expressions->path_count = (uint8_t)count;
 }
 
 static void url_host_expressions(const struct url *url, struct url_expressions *expressions)
 {
-	const char *host = url->text + url->host_start;
-	uint32_t starts[URL_HOSTS_MAX]; /* of the last two, three, four and five components */
-	unsigned found = 0;
+	uint32_t end = url->host_start + url->host_length;
+	uint32_t starts[URL_HOSTS_MAX]; /* of the last one to five components */
 	unsigned dots = 0;
-	expressions->hosts[0] =
-	        (struct url_part){.start = url->host_start, .length = url->host_length};
+	expressions->hosts[0] = (struct url_part){url->host_start, url->host_length};
 	expressions->host_count = 1;
 	if (url->address.family != ADDRESS_NONE) {
 		return;
 	}
-	for (uint32_t i = url->host_length; i > 0 && dots < 5; i--) {
-		if (host[i - 1] == '.' && ++dots >= 2) {
-			starts[found++] = i;
+	for (uint32_t to = end; to > url->host_start && dots < SK_COUNT(starts);) {
+		uint32_t left = to - url->host_start;
+		uint32_t from = to - (left < 16 ? left : 16);
+		unsigned found = url_find(url, from, to - from, '.');
+		while (found != 0 && dots < SK_COUNT(starts)) {
+			unsigned last = 31 - (unsigned)__builtin_clz(found);
+			starts[dots++] = from + last + 1;
+			found ^= 1u << last;
 		}
+		to = from;
 	}
-	for (unsigned i = found; i > 0; i--) {
-		expressions->hosts[expressions->host_count++] = (struct url_part){
-		        .start = url->host_start + starts[i - 1],
-		        .length = url->host_length - starts[i - 1],
-		};
+	for (unsigned i = dots; i > 1; i--) {
+		expressions->hosts[expressions->host_count++] =
+		        (struct url_part){starts[i - 1], end - starts[i - 1]};
 	}
 }
 

@@ -19,8 +19,9 @@
  *   - the fragment, user name, password and port are dropped; no scheme means http
  *   - tab, CR and LF are removed; leading and trailing blanks too; %XX is undone until nothing
  *     changes (in the query too), then bytes ≤ 0x20, ≥ 0x7f, '#' and '%' are escaped, upper case
- *   - host: lower case, IDNA to A-labels, dots at the ends and runs of dots reduced; any spelling of
- *     an IPv4 address (octal, hexadecimal, fewer parts) as dotted quad, IPv6 as RFC 5952 in brackets
+ *     (in the path '?' and '\\' too)
+ *   - host: lower case, IDNA to A-labels, dots at the ends and runs of dots reduced; any spelling
+ * of an IPv4 address (octal, hexadecimal, fewer parts) as dotted quad, IPv6 as RFC 5952 in brackets
  *   - path: at least "/", "." and ".." segments resolved, runs of "/" reduced; the query is kept
  */
 
@@ -28,15 +29,15 @@
  * of UTF-8 come on top. */
 #define URL_TEXT_MAX (3 * LIMIT_URL + 272)
 
-#define URL_HOSTS_MAX 5      /* the exact host and up to four of its last five components */
-#define URL_PATHS_MAX 6      /* with query, without, and up to four folders from the root */
+#define URL_HOSTS_MAX 5 /* the exact host and up to four of its last five components */
+#define URL_PATHS_MAX 6 /* with query, without, and up to four folders from the root */
 
 struct url {
 	const char *text; /* canonical, NUL-terminated, in the caller's space */
 	uint32_t length;
 	uint32_t host_start;
 	uint32_t host_length; /* with the brackets of an IPv6 literal */
-	uint32_t path_start;  /* of the first '/' after the host */
+	uint32_t path_start; /* of the first '/' after the host */
 	uint32_t path_length; /* without the query */
 	uint32_t query_length; /* with its '?'; 0 when there is none */
 	struct address address; /* the host as an address, else family ADDRESS_NONE */
@@ -50,12 +51,12 @@ struct url {
  * SK_E_UNSUPPORTED "scheme:" without "//" (mailto:, javascript:, data: …).
  */
 int url_canonicalize(const char *input, size_t length, char *space, size_t size,
-	struct url *ret_url, const char **ret_reason) SK_MUST_USE;
+        struct url *ret_url, const char **ret_reason) SK_MUST_USE;
 
 /* The same for a host name or address alone, as /v1/domain and lists of hosts have them: the result
  * is the URL "http://host/". A scheme, path, port or user name is SK_E_SYNTAX. */
 int url_from_host(const char *input, size_t length, char *space, size_t size, struct url *ret_url,
-	const char **ret_reason) SK_MUST_USE;
+        const char **ret_reason) SK_MUST_USE;
 
 /*
  * The expressions of a URL: each of `hosts` with each of `paths` behind it, most specific first
@@ -70,7 +71,8 @@ struct url_expressions {
 	uint8_t host_count; /* 1 … URL_HOSTS_MAX */
 	uint8_t path_count; /* 1 … URL_PATHS_MAX */
 	struct url_part hosts[URL_HOSTS_MAX];
-	struct url_part paths[URL_PATHS_MAX]; /* all start at path_start; the query form is longest */
+	struct url_part
+	        paths[URL_PATHS_MAX]; /* all start at path_start; the query form is longest */
 };
 
 void url_expressions(const struct url *url, struct url_expressions *ret_expressions);
