@@ -21,11 +21,12 @@ struct url_parts {
 	size_t query_length;
 };
 
-/* What is written, never beyond `size`. */
+/* What is written, never beyond `size`; what no longer fits makes it full for good. */
 struct url_output {
 	char *text;
 	size_t size;
 	size_t length;
+	bool full;
 };
 
 static int url_bad(const char **ret_reason, int code, const char *reason)
@@ -65,15 +66,19 @@ static size_t url_clean(const char *input, size_t length, char *ret_text)
 {
 	size_t written = 0;
 	bool query = false;
-	for (size_t i = 0; i < length && input[i] != '#'; i++) {
+	for (size_t i = 0; i < length; i++) {
 		char c = input[i];
-		if (c == '\t' || c == '\r' || c == '\n') {
-			continue;
-		}
-		if (c == '?') {
-			query = true;
-		} else if (c == '\\' && !query) {
-			c = '/';
+		if (SK_UNLIKELY(url_byte_is(c, URL_BYTE_CLEAN))) {
+			if (c == '#') {
+				break;
+			}
+			if (c == '?') {
+				query = true;
+			} else if (c != '\\') {
+				continue;
+			} else if (!query) {
+				c = '/';
+			}
 		}
 		ret_text[written++] = c;
 	}
@@ -192,12 +197,10 @@ static int url_check_port(const char *text, size_t length, const char **ret_reas
 static int url_split_authority(
         char *text, size_t length, struct url_parts *parts, const char **ret_reason)
 {
-	for (size_t i = length; i > 0; i--) {
-		if (text[i - 1] == '@') {
-			text += i;
-			length -= i;
-			break;
-		}
+	char *at = memrchr(text, '@', length);
+	if (at != NULL) {
+		length -= (size_t)(at + 1 - text);
+		text = at + 1;
 	}
 	parts->host = text;
 	parts->host_is_ipv6 = false;
@@ -271,7 +274,9 @@ static size_t url_resolve_dots(char *path, size_t length)
 		bool dots = segment > 0 && segment <= 2 && path[at + 1] == '.' &&
 		            path[at + segment] == '.';
 		if (!dots) {
-			memmove(path + written, path + at, segment + 1);
+			if (written != at) {
+				memmove(path + written, path + at, segment + 1);
+			}
 			written += segment + 1;
 		} else {
 			if (segment == 2) {
@@ -287,47 +292,62 @@ static size_t url_resolve_dots(char *path, size_t length)
 	return written;
 }
 
-static void url_put(struct url_output *output, char c)
+static void url_put(struct url_output *output, const char *text, size_t length)
 {
-	if (output->length < output->size) {
-		output->text[output->length] = c;
-	}
-	output->length++;
-}
-
-/* Writes with %XX for the bytes of class `escape`. */
-static void url_put_escaped(struct url_output *output, char c, unsigned escape)
-{
-	static const char digits[] = "0123456789ABCDEF";
-	if (!url_byte_is(c, escape)) {
-		url_put(output, c);
+	if (output->full || output->size - output->length < length) {
+		output->full = true;
 		return;
 	}
-	url_put(output, '%');
-	url_put(output, digits[(unsigned char)c >> 4]);
-	url_put(output, digits[(unsigned char)c & 15]);
+	memcpy(output->text + output->length, text, length);
+	output->length += length;
+}
+
+/* Writes with %XX for the bytes of class `escape`; with `one_slash`, runs of '/' as one. */
+static void url_put_escaped(
+        struct url_output *output, const char *text, size_t length, unsigned escape, bool one_slash)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	char *to = output->text + output->length;
+	char *end = output->text + output->size;
+	char last = '\0';
+	for (size_t i = 0; i < length && !output->full; i++) {
+		char c = text[i];
+		if (one_slash && c == '/' && last == '/') {
+			continue;
+		}
+		last = c;
+		if (!url_byte_is(c, escape)) {
+			output->full = to == end;
+			if (!output->full) {
+				*to++ = c;
+			}
+		} else {
+			output->full = end - to < 3;
+			if (!output->full) {
+				*to++ = '%';
+				*to++ = digits[(unsigned char)c >> 4];
+				*to++ = digits[(unsigned char)c & 15];
+			}
+		}
+	}
+	output->length = (size_t)(to - output->text);
 }
 
 static void url_put_path(struct url_output *output, char *path, size_t length)
 {
-	length = url_resolve_dots(path, url_unescape(path, length));
 	if (length == 0) {
-		url_put(output, '/');
+		url_put(output, "/", 1);
+		return;
 	}
-	for (size_t i = 0; i < length; i++) {
-		if (path[i] != '/' || i == 0 || path[i - 1] != '/') {
-			url_put_escaped(output, path[i], URL_BYTE_ESCAPE_PATH);
-		}
-	}
+	length = url_resolve_dots(path, url_unescape(path, length));
+	url_put_escaped(output, path, length, URL_BYTE_ESCAPE_PATH, true);
 }
 
 static void url_put_query(struct url_output *output, char *query, size_t length)
 {
-	url_put(output, '?');
+	url_put(output, "?", 1);
 	length = url_unescape(query, length);
-	for (size_t i = 0; i < length; i++) {
-		url_put_escaped(output, query[i], URL_BYTE_ESCAPE_QUERY);
-	}
+	url_put_escaped(output, query, length, URL_BYTE_ESCAPE_QUERY, false);
 }
 
 static int url_write(struct url_parts *parts, char *space, size_t size, struct url *ret_url,
@@ -344,18 +364,16 @@ static int url_write(struct url_parts *parts, char *space, size_t size, struct u
 	if (status != 0) {
 		return status;
 	}
-	for (size_t i = 0; i < parts->scheme_length; i++) {
-		char c = parts->scheme[i];
-		url_put(&output, url_byte_is(c, URL_BYTE_UPPER) ? (char)(c | 0x20) : c);
+	url_put(&output, parts->scheme, parts->scheme_length);
+	for (size_t i = 0; i < output.length; i++) {
+		if (url_byte_is(space[i], URL_BYTE_UPPER)) {
+			space[i] = (char)(space[i] | 0x20);
+		}
 	}
-	url_put(&output, ':');
-	url_put(&output, '/');
-	url_put(&output, '/');
+	url_put(&output, "://", 3);
 	url.host_start = (uint32_t)output.length;
 	url.host_length = (uint32_t)length;
-	for (size_t i = 0; i < length; i++) {
-		url_put(&output, host[i]);
-	}
+	url_put(&output, host, length);
 	url.path_start = (uint32_t)output.length;
 	url_put_path(&output, parts->path, parts->path_length);
 	url.path_length = (uint32_t)output.length - url.path_start;
@@ -364,8 +382,8 @@ static int url_write(struct url_parts *parts, char *space, size_t size, struct u
 	}
 	url.length = (uint32_t)output.length;
 	url.query_length = url.length - url.path_start - url.path_length;
-	url_put(&output, '\0');
-	if (output.length > size) {
+	url_put(&output, "", 1);
+	if (output.full) {
 		return url_bad(ret_reason, SK_E_LIMIT, "URL too long");
 	}
 	*ret_url = url;

@@ -18,7 +18,7 @@ enum url_byte {
 	URL_BYTE_UPPER = 1u << 4,
 	URL_BYTE_DIGIT = 1u << 5,
 	URL_BYTE_HEX = 1u << 6,
-	URL_BYTE_HIGH = 1u << 7, /* not ASCII */
+	URL_BYTE_CLEAN = 1u << 7, /* matters before the parts are known: url_clean() */
 };
 
 extern const uint8_t url_bytes[256];
