@@ -505,7 +505,7 @@ static void fill_from_pattern(const struct snapshot *snapshot, const struct web_
 {
 	*ret_verdict = (struct url_verdict){
 	        .categories = value->categories,
-	        .ttl = ttl_of(snapshot->ttl_unlisted, 0, 0),
+	        .ttl = ttl_of(snapshot->ttl_listed, 0, 0),
 	        .score = value->score,
 	        .cnc_level = value->cnc_level,
 	        .cnc_source = value->cnc_source,
@@ -718,6 +718,7 @@ static void fill_file_from_pattern(const struct snapshot *snapshot, const struct
 		return;
 	}
 	ret_verdict->source = VERDICT_PATTERN;
+	ret_verdict->ttl = ttl_of(snapshot->ttl_listed, 0, 0);
 	if (!value.malicious) {
 		ret_verdict->answer = FILE_KNOWN_GOOD;
 		return;
