@@ -67,7 +67,7 @@ static int write_to(
 static struct file_pattern *open_pattern(int fd)
 {
 	struct lookup_file *file;
-	struct file_pattern *pattern;
+	struct file_pattern *pattern = NULL;
 	struct error error = {0};
 	if (lookup_file_load(fd, LOOKUP_KIND_FILES, &file, &error) != 0 ||
 	        file_pattern_open(file, &pattern, &error) != 0) {
