@@ -19,13 +19,15 @@
  *   - the fragment, user name, password and port are dropped; no scheme means http
  *   - tab, CR and LF are removed; leading and trailing blanks too; %XX is undone until nothing
  *     changes (in the query too), then bytes ≤ 0x20, ≥ 0x7f, '#' and '%' are escaped, upper case
+ *     (in the path '?' and '\' too)
  *   - host: lower case, IDNA to A-labels, dots at the ends and runs of dots reduced; any spelling
  * of an IPv4 address (octal, hexadecimal, fewer parts) as dotted quad, IPv6 as RFC 5952 in brackets
  *   - path: at least "/", "." and ".." segments resolved, runs of "/" reduced; the query is kept
  */
 
-/* Escaping can triple each of LIMIT_URL bytes; scheme and slash come on top. */
-#define URL_TEXT_MAX (3 * LIMIT_URL + 16)
+/* Escaping can triple each of LIMIT_URL bytes; scheme, slash and a host that grew from a few bytes
+ * of UTF-8 come on top. */
+#define URL_TEXT_MAX (3 * LIMIT_URL + 272)
 
 #define URL_HOSTS_MAX 5 /* the exact host and up to four of its last five components */
 #define URL_PATHS_MAX 6 /* with query, without, and up to four folders from the root */
