@@ -453,7 +453,7 @@ static inline void model_random_entry(
 	        "computer:pc-1, 2001:db8::/32", "192.0.2.5-192.0.2.9"};
 	static const char *const prefixes[] = {"192.0.2.1", "192.0.2.0/30", "192.0.2.0/24",
 	        "0.0.0.0/0", "2001:db8::/32", "2001:db8::1", "198.51.100.0/24"};
-	static const char *const words[] = {"index", "EXAMPLE.net", "a/b", "cdn-1", "x?"};
+	static const char *const words[] = {"index", "EXAMPLE.net", "a/b", "cdn-1", "html"};
 	for (;;) {
 		struct model_entry entry = {.id = id};
 		entry.list = (enum policy_list)model_pick(random, POLICY_LIST_COUNT);

@@ -59,7 +59,9 @@ static void test_refused_expressions_say_why(void **state)
 	        {"a{1,4000000000}", "repeat of 100000", true},
 	        {"[a]b{300,}", "repeat of 300", true},
 	        {"\\Q[\\Ea{300}", "repeat of 300", true},
-	        {"b\xc3\xbc" "cher", "not ASCII", true},
+	        {"b\xc3\xbc"
+	         "cher",
+	                "not ASCII", true},
 	        {"(a", "parenthesis", false},
 	        {"[z-a]", "out of order", false},
 	        {"a**", "cannot be used", false},
@@ -120,8 +122,7 @@ static int compile(const struct policy *policy, struct refusals *refusals)
 {
 	struct error error = {0};
 	int fd = model_memory_file();
-	assert_int_equal(
-	        keyword_set_compile(policy, fd, take_refusal, refusals, &error), 0);
+	assert_int_equal(keyword_set_compile(policy, fd, take_refusal, refusals, &error), 0);
 	return fd;
 }
 
@@ -237,8 +238,7 @@ static void test_thousand_expressions(void **state)
 		char url[64];
 		uint32_t indexes[4];
 		int length = snprintf(url, sizeof(url), "http://example.com/KEY%03dword%dx", i, i);
-		size_t count =
-		        keyword_set_match(set, scratch, url, (size_t)length, indexes, 4);
+		size_t count = keyword_set_match(set, scratch, url, (size_t)length, indexes, 4);
 		assert_int_equal(count, 1);
 		assert_int_equal(indexes[0], i);
 	}
