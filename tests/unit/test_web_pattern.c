@@ -83,7 +83,7 @@ static int write_to(
 static struct web_pattern *open_pattern(int fd)
 {
 	struct lookup_file *file;
-	struct web_pattern *pattern;
+	struct web_pattern *pattern = NULL;
 	struct error error = {0};
 	if (lookup_file_load(fd, LOOKUP_KIND_WEB, &file, &error) != 0 ||
 	        web_pattern_open(file, &pattern, &error) != 0) {
