@@ -24,8 +24,9 @@
  *   - path: at least "/", "." and ".." segments resolved, runs of "/" reduced; the query is kept
  */
 
-/* Escaping can triple each of LIMIT_URL bytes; scheme and slash come on top. */
-#define URL_TEXT_MAX (3 * LIMIT_URL + 16)
+/* Escaping can triple each of LIMIT_URL bytes; scheme, slash and a host that grew from a few bytes
+ * of UTF-8 come on top. */
+#define URL_TEXT_MAX (3 * LIMIT_URL + 272)
 
 #define URL_HOSTS_MAX 5 /* the exact host and up to four of its last five components */
 #define URL_PATHS_MAX 6 /* with query, without, and up to four folders from the root */
