@@ -7,7 +7,8 @@
 /* Options that do not narrow the rule. */
 static bool adblock_is_wide(struct feed_text options)
 {
-	static const char *const wide[] = {"all", "document", "doc", "important", "popup", "network"};
+	static const char *const wide[] = {
+	        "all", "document", "doc", "important", "popup", "network"};
 	while (options.length > 0) {
 		struct feed_text option = feed_trim(feed_cut(&options, ","));
 		bool found = false;
@@ -76,17 +77,20 @@ int feed_line_adblock(struct feed *feed, struct feed_text line)
 	} else if (feed_starts(rule, "|")) {
 		rule = feed_text_of(rule.at + 1, rule.length - 1);
 	}
-	if (rule.length > 0 && (rule.at[rule.length - 1] == '^' || rule.at[rule.length - 1] == '|')) {
+	if (rule.length > 0 &&
+	        (rule.at[rule.length - 1] == '^' || rule.at[rule.length - 1] == '|')) {
 		rule.length--;
 	}
 	if (rule.length == 0) {
 		return feed_refuse(feed, "a rule for everything");
 	}
-	if (memchr(rule.at, '*', rule.length) != NULL || memchr(rule.at, '^', rule.length) != NULL ||
+	if (memchr(rule.at, '*', rule.length) != NULL ||
+	        memchr(rule.at, '^', rule.length) != NULL ||
 	        memchr(rule.at, '|', rule.length) != NULL) {
 		return feed_refuse(feed, "a pattern, not a host or URL");
 	}
-	if (memchr(rule.at, '/', rule.length) == NULL && memchr(rule.at, '?', rule.length) == NULL) {
+	if (memchr(rule.at, '/', rule.length) == NULL &&
+	        memchr(rule.at, '?', rule.length) == NULL) {
 		return feed_add_host(feed, rule);
 	}
 	return feed_add_url(feed, rule);

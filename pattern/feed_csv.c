@@ -130,8 +130,7 @@ static int table_host_and_path(struct feed *feed, struct feed_text host, struct 
 	if (status != 0) {
 		return feed_refuse(feed, "line too long");
 	}
-	return feed_add_url(
-	        feed, feed_text_of(feed->row.data + start, feed->row.length - start));
+	return feed_add_url(feed, feed_text_of(feed->row.data + start, feed->row.length - start));
 }
 
 static bool table_is_empty(struct feed_text field)
@@ -247,8 +246,7 @@ static int table_start(struct feed *feed)
 			feed->header_done = false;
 		}
 	}
-	return buf_reserve(&feed->row, 2 * LIMIT_FEED_LINE) != NULL ? 0
-	                                                           : buf_status(&feed->row);
+	return buf_reserve(&feed->row, 2 * LIMIT_FEED_LINE) != NULL ? 0 : buf_status(&feed->row);
 }
 
 int feed_table(struct feed *feed)
@@ -257,11 +255,10 @@ int feed_table(struct feed *feed)
 	return status != 0 ? status : feed_each_line(feed, table_line);
 }
 
-static const struct feed_columns zeek_columns = {
-        .roles = {
-                [FEED_VALUE] = {0, "indicator"},
-                [FEED_DIGEST] = {0, "indicator_type"},
-        }};
+static const struct feed_columns zeek_columns = {.roles = {
+                                                         [FEED_VALUE] = {0, "indicator"},
+                                                         [FEED_DIGEST] = {0, "indicator_type"},
+                                                 }};
 
 static int zeek_value(struct feed *feed, struct feed_text type, struct feed_text value)
 {
@@ -302,7 +299,8 @@ static int zeek_line(struct feed *feed, struct feed_text line)
 		return 0;
 	}
 	if (!feed->header_done) {
-		return feed_refuse(feed, "no #fields line with indicator and indicator_type before");
+		return feed_refuse(
+		        feed, "no #fields line with indicator and indicator_type before");
 	}
 	const char *reason = table_split(feed, line, '\t');
 	if (reason != NULL) {

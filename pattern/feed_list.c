@@ -99,8 +99,8 @@ int feed_line_auto(struct feed *feed, struct feed_text line)
 static bool list_is_own_name(struct feed_text name)
 {
 	static const char *const names[] = {"localhost", "localhost.localdomain", "local",
-	        "broadcasthost", "ip6-localhost", "ip6-loopback", "ip6-localnet",
-	        "ip6-mcastprefix", "ip6-allnodes", "ip6-allrouters", "ip6-allhosts", "0.0.0.0"};
+	        "broadcasthost", "ip6-localhost", "ip6-loopback", "ip6-localnet", "ip6-mcastprefix",
+	        "ip6-allnodes", "ip6-allrouters", "ip6-allhosts", "0.0.0.0"};
 	for (size_t i = 0; i < SK_COUNT(names); i++) {
 		if (feed_equal(name, names[i])) {
 			return true;

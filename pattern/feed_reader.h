@@ -76,8 +76,7 @@ int feed_add_url(struct feed *feed, struct feed_text text) SK_MUST_USE;
 int feed_add_host(struct feed *feed, struct feed_text text) SK_MUST_USE;
 /* An address, CIDR, or address with port. */
 int feed_add_ip(struct feed *feed, struct feed_text text) SK_MUST_USE;
-int feed_add_digest(
-        struct feed *feed, struct feed_text text, struct feed_text name) SK_MUST_USE;
+int feed_add_digest(struct feed *feed, struct feed_text text, struct feed_text name) SK_MUST_USE;
 /* The same when it must be of one kind. */
 int feed_add_digest_of(struct feed *feed, enum digest_kind kind, struct feed_text text,
         struct feed_text name) SK_MUST_USE;

@@ -60,8 +60,8 @@ static int rule_hex(struct feed *feed, struct feed_text hex)
 		if (high == 0) {
 			high = hex.at[i];
 		} else {
-			buf_add_char(&feed->row, (char)(number_hex_digit(high) << 4 |
-			                                number_hex_digit(hex.at[i])));
+			buf_add_char(&feed->row,
+			        (char)(number_hex_digit(high) << 4 | number_hex_digit(hex.at[i])));
 			high = 0;
 		}
 	}
@@ -238,8 +238,7 @@ static int rule_emit(struct feed *feed, const struct rule *rule, struct feed_tex
 	if (buf_status(&feed->row) != 0) {
 		return feed_refuse(feed, "line too long");
 	}
-	return feed_add_url(
-	        feed, feed_text_of(feed->row.data + start, feed->row.length - start));
+	return feed_add_url(feed, feed_text_of(feed->row.data + start, feed->row.length - start));
 }
 
 static int rule_line(struct feed *feed, struct feed_text line, bool snort)

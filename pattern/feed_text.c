@@ -56,7 +56,8 @@ static char feed_lower(char c)
 bool feed_starts(struct feed_text text, const char *word)
 {
 	size_t i = 0;
-	while (word[i] != '\0' && i < text.length && feed_lower(text.at[i]) == feed_lower(word[i])) {
+	while (word[i] != '\0' && i < text.length &&
+	        feed_lower(text.at[i]) == feed_lower(word[i])) {
 		i++;
 	}
 	return word[i] == '\0';
@@ -273,7 +274,8 @@ int feed_add_any(struct feed *feed, struct feed_text text, struct feed_text name
 	if (feed_is_prefix(text, &prefix)) {
 		return feed->sink->prefix(feed->sink, &prefix);
 	}
-	if (memchr(text.at, '/', text.length) != NULL || memchr(text.at, ':', text.length) != NULL ||
+	if (memchr(text.at, '/', text.length) != NULL ||
+	        memchr(text.at, ':', text.length) != NULL ||
 	        memchr(text.at, '?', text.length) != NULL) {
 		return feed->sink->url(feed->sink, text.at, text.length);
 	}

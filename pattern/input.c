@@ -57,8 +57,7 @@ static ssize_t input_read_fd(int fd, void *space, size_t size)
 }
 
 /* libarchive's read callback: first the bytes that told the kind, then the descriptor. */
-static la_ssize_t input_archive_read(
-        struct archive *archive, void *context, const void **ret_bytes)
+static la_ssize_t input_archive_read(struct archive *archive, void *context, const void **ret_bytes)
 {
 	struct input *input = context;
 	*ret_bytes = input->raw;
@@ -274,8 +273,8 @@ void input_consume(struct input *input, size_t size)
 }
 
 /* A line of `length` bytes at the start of what is unread, `behind` of them with its end. */
-static int input_give_line(struct input *input, size_t length, size_t behind,
-        const char **ret_line, size_t *ret_length)
+static int input_give_line(struct input *input, size_t length, size_t behind, const char **ret_line,
+        size_t *ret_length)
 {
 	const char *line = input->block + input->start;
 	input->start += behind;

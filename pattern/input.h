@@ -20,8 +20,7 @@ struct input;
 
 /* Reads `fd` from where it stands; `fd` stays the caller's and must outlive the input. At most
  * `maximum` expanded bytes are read. 0, -errno or -ENOMEM; `error` gets the reason. */
-int input_open(
-        int fd, uint64_t maximum, struct input **ret_input, struct error *error) SK_MUST_USE;
+int input_open(int fd, uint64_t maximum, struct input **ret_input, struct error *error) SK_MUST_USE;
 
 /* Over bytes in memory, which the caller keeps; never expanded. */
 int input_over(const void *bytes, size_t size, struct input **ret_input) SK_MUST_USE;

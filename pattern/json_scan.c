@@ -448,9 +448,8 @@ int json_scan_next(struct json_scan *scan, enum json_event *ret_event)
 		return byte;
 	}
 	if (byte == JSON_NONE) {
-		if (scan->depth == 0 &&
-		        (scan->expect == EXPECT_NOTHING ||
-		                (scan->many && scan->expect == EXPECT_VALUE))) {
+		if (scan->depth == 0 && (scan->expect == EXPECT_NOTHING ||
+		                                (scan->many && scan->expect == EXPECT_VALUE))) {
 			*ret_event = JSON_END;
 			return 0;
 		}
@@ -459,8 +458,8 @@ int json_scan_next(struct json_scan *scan, enum json_event *ret_event)
 	if (scan->expect == EXPECT_NOTHING) {
 		return json_fail(scan, "something follows the end");
 	}
-	bool may_close = scan->expect == EXPECT_VALUE_OR_END ||
-	                 scan->expect == EXPECT_KEY_OR_END || scan->expect == EXPECT_COMMA_OR_END;
+	bool may_close = scan->expect == EXPECT_VALUE_OR_END || scan->expect == EXPECT_KEY_OR_END ||
+	                 scan->expect == EXPECT_COMMA_OR_END;
 	if (may_close && byte == json_close(scan)) {
 		*ret_event = byte == '}' ? JSON_OBJECT_END : JSON_ARRAY_END;
 		json_leave(scan);
