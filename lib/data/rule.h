@@ -67,6 +67,10 @@ int targets_parse(const char *text, struct target **ret_targets, size_t *ret_cou
 bool targets_match(const struct target *targets, size_t count, const struct address *address,
         const char *computer, const char *domain);
 
+/* Is `word`, a client's own word (NULL: none), the name of a target of `kind` (not TARGET_ADDRESS)?
+ */
+bool target_name_matches(enum target_kind kind, const char *name, const char *word);
+
 /* Checks and canonicalizes a site or page pattern: "http://host/path…" or without scheme. */
 int rule_pattern_parse(const char *pattern, size_t length, char *space, size_t size,
         struct url *ret_url, struct error *error) SK_MUST_USE;

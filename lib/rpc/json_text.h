@@ -1,0 +1,26 @@
+#ifndef LIB_RPC_JSON_TEXT_H
+#define LIB_RPC_JSON_TEXT_H
+
+#include <stddef.h>
+
+#include <json-c/json_object.h>
+
+#include "lib/base/error.h"
+
+/*
+ * JSON from outside into json-c's objects, but only what RFC 8259 calls JSON: json-c's own parser
+ * also takes single quotes, NaN, raw control characters, members given twice and integers that it
+ * silently clamps. A text passes here only when all of it is strict JSON in UTF-8, at most
+ * `depth_max` levels deep, every integer fits in 64 bits with sign, no string has a NUL and no
+ * object names a member twice. Pure; any thread.
+ */
+int json_text_parse(const char *text, size_t length, unsigned depth_max, json_object **ret_value,
+        struct error *error) SK_MUST_USE;
+
+/* The first half alone: is it strict JSON? `ret_members` counts the members of all objects. */
+int json_text_check(const char *text, size_t length, unsigned depth_max, size_t *ret_members,
+        struct error *error) SK_MUST_USE;
+
+#define JSON_TEXT_DEPTH_MAX 64
+
+#endif
