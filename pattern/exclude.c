@@ -335,7 +335,9 @@ bool exclude_has_prefix(
         struct exclude *exclude, const struct address_prefix *prefix, unsigned *ret_source)
 {
 	char text[ADDRESS_PREFIX_TEXT_SIZE];
-	size_t length = address_prefix_format(prefix, text);
+	bool alone = prefix->length == (prefix->address.family == ADDRESS_V4 ? 32 : 128);
+	size_t length = alone ? address_format(&prefix->address, text)
+	                      : address_prefix_format(prefix, text);
 	return key_set_find(&exclude->equal, prefix_hash(exclude, prefix), ret_source) ||
 	       prefix_is_covered(exclude, prefix, ret_source) ||
 	       scan_text(exclude, text, length, ret_source);
