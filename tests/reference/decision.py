@@ -1,0 +1,298 @@
+"""Look-up and decision, a second time: patterns, rules and objects as plain lists, searched one by one.
+
+Written from docs/query-api.md, the headers lib/lookup/pattern_builder.h and lib/data/rule.h and the
+order of decision in docs/architecture.md, without the code behind them.
+"""
+
+import re
+
+import canonical
+
+SCORE_UNRATED = 71
+SCORE_SAFE = 81
+SCORE_LISTED_BAD = 49
+SCORE_LISTED_GOOD = 81
+SITE, PAGE, KEYWORD = "site", "page", "keyword"
+
+
+# --- patterns ----------------------------------------------------------------------------------
+
+class Value:
+    """What a pattern knows of an expression or a prefix."""
+
+    def __init__(self, score, categories=(), cnc_level=0, cnc_source=None, origins=()):
+        self.score = score
+        self.categories = frozenset(categories)
+        self.cnc_level = cnc_level
+        self.cnc_source = cnc_source if cnc_level > 0 else None
+        self.origins = frozenset(origins)
+
+    def __eq__(self, other):
+        return vars(self) == vars(other)
+
+    def __repr__(self):
+        return "Value(%r)" % vars(self)
+
+
+def merge(values):
+    """Entries of one expression become one."""
+    bad = [value for value in values if value.score < SCORE_SAFE] or values
+    strongest = max(bad, key=lambda value: value.cnc_level)
+    return Value(min(value.score for value in values),
+                 frozenset().union(*(value.categories for value in bad)),
+                 strongest.cnc_level, strongest.cnc_source,
+                 frozenset().union(*(value.origins for value in bad)))
+
+
+def parse_prefix(text):
+    """(family, value, length in bits) of "10.0.0.0/8" or an address alone, else None."""
+    address, slash, length = text.partition(b"/")
+    try:
+        url = canonical.from_host(address)
+    except canonical.Refused:
+        return None
+    if url.address is None:
+        return None
+    family, value = url.address
+    bits = 32 if family == 4 else 128
+    if slash and (not length.isdigit() or int(length) > bits):
+        return None
+    length = int(length) if slash else bits
+    number = int.from_bytes(value, "big") >> (bits - length) << (bits - length)
+    return family, number, length
+
+
+def in_prefix(address, prefix):
+    family, value = address
+    bits = 32 if family == 4 else 128
+    return family == prefix[0] and int.from_bytes(value, "big") >> (bits - prefix[2]) == \
+        prefix[1] >> (bits - prefix[2])
+
+
+class Pattern:
+    """A web pattern: expression → value, prefix → value, after the rules of merging."""
+
+    def __init__(self):
+        self.given = {}
+        self.given_prefixes = {}
+        self.entries = {}
+        self.prefixes = {}
+
+    def add(self, url, value):
+        self.given.setdefault(url.host + url.full_path, (url, []))[1].append(value)
+
+    def add_prefix(self, prefix, value):
+        self.given_prefixes.setdefault(prefix, []).append(value)
+
+    def finish(self):
+        """Less specific ones first: each is held against what would answer in its place."""
+        self.entries = {}
+        by_depth = sorted(self.given.values(), key=lambda pair: len(canonical.expressions(pair[0])))
+        merged = {url.host + url.full_path: (url, merge(values)) for url, values in by_depth}
+        pending = {key: pair for key, pair in merged.items()}
+        while pending:
+            ready = [key for key, (url, _) in pending.items()
+                     if not any(other in pending for other in canonical.expressions(url)[1:])]
+            for key in ready:
+                url, value = pending.pop(key)
+                if not self.is_mild(value, self.first_hit(url, skip=1)):
+                    self.entries[key] = value
+        self.prefixes = {}
+        for prefix in sorted(self.given_prefixes, key=lambda prefix: prefix[2]):
+            value = merge(self.given_prefixes[prefix])
+            bits = 32 if prefix[0] == 4 else 128
+            address = prefix[0], prefix[1].to_bytes(bits // 8, "big")
+            if not self.is_mild(value, self.longest_prefix(address)):
+                self.prefixes[prefix] = value
+
+    @staticmethod
+    def is_mild(value, covering):
+        return covering is not None and value.score > covering.score and value.score < SCORE_SAFE
+
+    def first_hit(self, url, skip=0):
+        for expression in canonical.expressions(url)[skip:]:
+            if expression in self.entries:
+                return self.entries[expression]
+        return None
+
+    def longest_prefix(self, address):
+        bits = 32 if address[0] == 4 else 128
+        number = int.from_bytes(address[1], "big")
+        for length in range(bits, -1, -1):
+            key = (address[0], number >> (bits - length) << (bits - length), length)
+            if key in self.prefixes:
+                return self.prefixes[key]
+        return None
+
+    def look_up(self, url):
+        """The value that counts, or None."""
+        found = self.first_hit(url)
+        if url.address is not None:
+            by_address = self.longest_prefix(url.address)
+            if found is None or (by_address is not None and by_address.score < found.score):
+                found = by_address
+        return found
+
+
+# --- rules and objects -------------------------------------------------------------------------
+
+class Rule:
+    """A user-defined rule: list approved or blocked, kind, pattern (bytes), targets."""
+
+    def __init__(self, number, approved, kind, pattern, targets=(), expires=0, enabled=True):
+        self.id = number
+        self.approved = approved
+        self.kind = kind
+        self.pattern = pattern
+        self.targets = targets
+        self.expires = expires
+        self.enabled = enabled
+        self.url = None if kind == KEYWORD else canonical.canonicalize(pattern)
+
+    def covers(self, url):
+        if self.kind == KEYWORD:
+            return re.search(self.pattern, url.text, re.IGNORECASE | re.DOTALL) is not None
+        if self.kind == PAGE:
+            return (url.host, url.path, url.query) == (self.url.host, self.url.path, self.url.query)
+        return host_covers(self.url, url) and path_covers(self.url, url)
+
+    def specificity(self):
+        """Larger wins: labels of the host, path, page before site; keywords last; lowest id."""
+        if self.kind == KEYWORD:
+            return 0, 0, 0, -self.id
+        return (label_count(self.url), len(self.url.full_path), 1 if self.kind == PAGE else 0, -self.id)
+
+
+def label_count(url):
+    """An address has no parent but is as narrow as a host can be."""
+    return 1 << 16 if url.address is not None else url.host.count(b".") + 1
+
+
+def host_covers(site, url):
+    if site.host == url.host:
+        return True
+    return site.address is None and url.address is None and url.host.endswith(b"." + site.host)
+
+
+def path_covers(site, url):
+    """The folder and below; or the page with any query and what is below it; or the very query."""
+    if site.query is not None:
+        return (site.path, site.query) == (url.path, url.query)
+    if site.path.endswith(b"/"):
+        return url.path.startswith(site.path)
+    return url.path == site.path or url.path.startswith(site.path + b"/")
+
+
+class Object:
+    """A suspicious object about URLs: kind ip, domain or url; action log or block."""
+
+    def __init__(self, number, analyzer, kind, value, action, cnc_level=0, expires=0):
+        self.id = number
+        self.analyzer = analyzer
+        self.kind = kind
+        self.value = value
+        self.action = action
+        self.cnc_level = cnc_level
+        self.expires = expires
+        if kind == "ip":
+            self.prefix = parse_prefix(value)
+        elif kind == "domain":
+            self.url = canonical.from_host(value)
+        elif b"*" not in value:
+            self.url = canonical.canonicalize(value)
+        else:
+            self.glob = glob_of(value)
+
+    def covers(self, url):
+        if self.kind == "ip":
+            return url.address is not None and in_prefix(url.address, self.prefix)
+        if self.kind == "domain":
+            return host_covers(self.url, url)
+        if b"*" in self.value:
+            return self.glob.fullmatch(url.host + url.full_path) is not None
+        return (url.host, url.path, url.query) == (self.url.host, self.url.path, self.url.query)
+
+
+def glob_of(value):
+    """A URL with '*': each stands for any run of characters; scheme does not matter."""
+    text = value.split(b"://", 1)[-1]
+    return re.compile(b".*".join(re.escape(piece) for piece in text.split(b"*")), re.DOTALL)
+
+
+def targets_match(targets, client):
+    """`targets`: ("address", first, last), ("domain", name), ("computer", name); none: everybody."""
+    if not targets:
+        return True
+    for target in targets:
+        if target[0] == "address":
+            if client.get("address") is not None and target[1][0] == client["address"][0] and \
+                    target[1][1] <= client["address"][1] <= target[2][1]:
+                return True
+        else:
+            name = (client.get(target[0]) or b"").lower()
+            if name == target[1] or (target[0] == "domain" and name.endswith(b"." + target[1])):
+                return True
+    return False
+
+
+# --- the decision ------------------------------------------------------------------------------
+
+class Snapshot:
+    def __init__(self, pattern=None, rules=(), objects=(), approved_first=False, block_below=66,
+                 log_score_max=65):
+        self.pattern = pattern
+        self.rules = rules
+        self.objects = objects
+        self.approved_first = approved_first
+        self.block_below = block_below
+        self.log_score_max = log_score_max
+
+
+def answer(score, action, source, number=0, categories=(), cnc_level=0, cnc_source=None):
+    return {"score": score, "action": action, "source": source, "id": number,
+            "categories": sorted(categories), "cnc_level": cnc_level, "cnc_source": cnc_source}
+
+
+def is_live(entry, now):
+    return entry.expires == 0 or now < entry.expires
+
+
+def decide(snapshot, url, client=None, now=0):
+    """The answer of the query API as a dictionary."""
+    client = client or {}
+    for approved in (True, False) if snapshot.approved_first else (False, True):
+        hits = [rule for rule in snapshot.rules
+                if rule.approved == approved and rule.enabled and is_live(rule, now)
+                and targets_match(rule.targets, client) and rule.covers(url)]
+        if hits:
+            best = max(hits, key=Rule.specificity)
+            if approved:
+                return answer(SCORE_LISTED_GOOD, "allow", "user_approved", best.id)
+            return answer(SCORE_LISTED_BAD, "block", "user_blocked", best.id)
+    for analyzer in (False, True):
+        hits = [item for item in snapshot.objects
+                if item.analyzer == analyzer and is_live(item, now) and item.covers(url)]
+        if hits:
+            best = max(hits, key=object_specificity)
+            source = "suspicious_virtual_analyzer" if analyzer else "suspicious_user_defined"
+            cnc_source = ("virtual_analyzer" if analyzer else "user_defined") if best.cnc_level else None
+            return answer(SCORE_LISTED_BAD, best.action, source, best.id,
+                          cnc_level=best.cnc_level, cnc_source=cnc_source)
+    value = snapshot.pattern.look_up(url) if snapshot.pattern is not None else None
+    if value is None:
+        return answer(SCORE_UNRATED, "allow", "none")
+    action = "block" if value.score < snapshot.block_below else "allow"
+    return answer(value.score, action, "pattern", 0, value.categories, value.cnc_level, value.cnc_source)
+
+
+def object_specificity(item):
+    """As of rules; of prefixes the longer wins; a wildcard counts by its literal host labels."""
+    if item.kind == "ip":
+        return (1 << 16, item.prefix[2], 0, -item.id)
+    if item.kind == "domain":
+        return (label_count(item.url), 1, 0, -item.id)
+    if b"*" in item.value:
+        host, _, path = item.value.split(b"://", 1)[-1].partition(b"/")
+        labels = [label for label in host.split(b".") if b"*" not in label]
+        return (len(labels), len(path) + 1, 0, -item.id)
+    return (label_count(item.url), len(item.url.full_path), 1, -item.id)
