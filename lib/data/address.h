@@ -27,11 +27,12 @@ struct address_prefix {
 int address_parse(const char *text, size_t length, struct address *ret_address) SK_MUST_USE;
 
 /* "10.0.0.0/8", "2001:db8::/32", or an address alone (full length). Bits behind the length are
- * cleared. 0, SK_E_SYNTAX or SK_E_RANGE (the length). */
+ * cleared; a prefix within ::ffff:0:0/96 becomes IPv4. 0, SK_E_SYNTAX or SK_E_RANGE (the length). */
 int address_prefix_parse(
         const char *text, size_t length, struct address_prefix *ret_prefix) SK_MUST_USE;
 
-/* "a-b", "a/len" or "a": first and last address of the range, same family, first ≤ last. */
+/* "a-b" (blanks around '-' allowed), "a/len" or "a": first and last address of the range. 0,
+ * SK_E_SYNTAX (also: two families) or SK_E_RANGE (first > last, the length). */
 int address_range_parse(const char *text, size_t length, struct address *ret_first,
         struct address *ret_last) SK_MUST_USE;
 

@@ -455,7 +455,7 @@ static int parse_url(struct piece value, char *space, size_t size, struct error 
 	struct piece input = value;
 	struct piece authority = authority_of(value);
 	if (authority.length > 0 && memchr(authority.at, '*', authority.length) != NULL) {
-		size_t length;
+		size_t length = 0;
 		int status = without_host_glob(
 		        value, authority, &glob, plain, sizeof(plain), &length, error);
 		if (status != 0) {

@@ -5,6 +5,7 @@
 
 #include "lib/base/error.h"
 #include "lib/data/url_escape.h"
+#include "lib/data/url_fast.h"
 #include "lib/data/url_host.h"
 
 /* The parts of a URL as found, before anything is undone; all point into the cleaned input. */
@@ -20,11 +21,12 @@ struct url_parts {
 	size_t query_length;
 };
 
-/* What is written, never beyond `size`. */
+/* What is written, never beyond `size`; what no longer fits makes it full for good. */
 struct url_output {
 	char *text;
 	size_t size;
 	size_t length;
+	bool full;
 };
 
 static int url_bad(const char **ret_reason, int code, const char *reason)
@@ -64,15 +66,19 @@ static size_t url_clean(const char *input, size_t length, char *ret_text)
 {
 	size_t written = 0;
 	bool query = false;
-	for (size_t i = 0; i < length && input[i] != '#'; i++) {
+	for (size_t i = 0; i < length; i++) {
 		char c = input[i];
-		if (c == '\t' || c == '\r' || c == '\n') {
-			continue;
-		}
-		if (c == '?') {
-			query = true;
-		} else if (c == '\\' && !query) {
-			c = '/';
+		if (SK_UNLIKELY(url_byte_is(c, URL_BYTE_CLEAN))) {
+			if (c == '#') {
+				break;
+			}
+			if (c == '?') {
+				query = true;
+			} else if (c != '\\') {
+				continue;
+			} else if (!query) {
+				c = '/';
+			}
 		}
 		ret_text[written++] = c;
 	}
@@ -100,10 +106,11 @@ static bool url_scheme_is_special(const char *text, size_t length)
 	return false;
 }
 
-static size_t url_span_to(const char *text, size_t length, const char *stops)
+/* Bytes before the first '/' or '?'. */
+static size_t url_span_authority(const char *text, size_t length)
 {
 	size_t i = 0;
-	while (i < length && strchr(stops, text[i]) == NULL) {
+	while (i < length && text[i] != '/' && text[i] != '?') {
 		i++;
 	}
 	return i;
@@ -123,7 +130,7 @@ static bool url_all_digits(const char *text, size_t length)
  * another kind such as mailto:. */
 static bool url_colon_is_of_host(const char *text, size_t length, size_t colon)
 {
-	size_t end = url_span_to(text, length, "/?");
+	size_t end = url_span_authority(text, length);
 	if (memchr(text, '.', colon) != NULL) {
 		return true;
 	}
@@ -190,12 +197,10 @@ static int url_check_port(const char *text, size_t length, const char **ret_reas
 static int url_split_authority(
         char *text, size_t length, struct url_parts *parts, const char **ret_reason)
 {
-	for (size_t i = length; i > 0; i--) {
-		if (text[i - 1] == '@') {
-			text += i;
-			length -= i;
-			break;
-		}
+	char *at = memrchr(text, '@', length);
+	if (at != NULL) {
+		length -= (size_t)(at + 1 - text);
+		text = at + 1;
 	}
 	parts->host = text;
 	parts->host_is_ipv6 = false;
@@ -235,7 +240,7 @@ static int url_split(
 	if (status != 0) {
 		return status;
 	}
-	size_t authority = url_span_to(text + start, length - start, "/?");
+	size_t authority = url_span_authority(text + start, length - start);
 	status = url_split_authority(text + start, authority, ret_parts, ret_reason);
 	if (status != 0) {
 		return status;
@@ -269,7 +274,9 @@ static size_t url_resolve_dots(char *path, size_t length)
 		bool dots = segment > 0 && segment <= 2 && path[at + 1] == '.' &&
 		            path[at + segment] == '.';
 		if (!dots) {
-			memmove(path + written, path + at, segment + 1);
+			if (written != at) {
+				memmove(path + written, path + at, segment + 1);
+			}
 			written += segment + 1;
 		} else {
 			if (segment == 2) {
@@ -285,47 +292,62 @@ static size_t url_resolve_dots(char *path, size_t length)
 	return written;
 }
 
-static void url_put(struct url_output *output, char c)
+static void url_put(struct url_output *output, const char *text, size_t length)
 {
-	if (output->length < output->size) {
-		output->text[output->length] = c;
-	}
-	output->length++;
-}
-
-/* Writes with %XX for the bytes of class `escape`. */
-static void url_put_escaped(struct url_output *output, char c, unsigned escape)
-{
-	static const char digits[] = "0123456789ABCDEF";
-	if (!url_byte_is(c, escape)) {
-		url_put(output, c);
+	if (output->full || output->size - output->length < length) {
+		output->full = true;
 		return;
 	}
-	url_put(output, '%');
-	url_put(output, digits[(unsigned char)c >> 4]);
-	url_put(output, digits[(unsigned char)c & 15]);
+	memcpy(output->text + output->length, text, length);
+	output->length += length;
+}
+
+/* Writes with %XX for the bytes of class `escape`; with `one_slash`, runs of '/' as one. */
+static void url_put_escaped(
+        struct url_output *output, const char *text, size_t length, unsigned escape, bool one_slash)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	char *to = output->text + output->length;
+	char *end = output->text + output->size;
+	char last = '\0';
+	for (size_t i = 0; i < length && !output->full; i++) {
+		char c = text[i];
+		if (one_slash && c == '/' && last == '/') {
+			continue;
+		}
+		last = c;
+		if (!url_byte_is(c, escape)) {
+			output->full = to == end;
+			if (!output->full) {
+				*to++ = c;
+			}
+		} else {
+			output->full = end - to < 3;
+			if (!output->full) {
+				*to++ = '%';
+				*to++ = digits[(unsigned char)c >> 4];
+				*to++ = digits[(unsigned char)c & 15];
+			}
+		}
+	}
+	output->length = (size_t)(to - output->text);
 }
 
 static void url_put_path(struct url_output *output, char *path, size_t length)
 {
-	length = url_resolve_dots(path, url_unescape(path, length));
 	if (length == 0) {
-		url_put(output, '/');
+		url_put(output, "/", 1);
+		return;
 	}
-	for (size_t i = 0; i < length; i++) {
-		if (path[i] != '/' || i == 0 || path[i - 1] != '/') {
-			url_put_escaped(output, path[i], URL_BYTE_ESCAPE_PATH);
-		}
-	}
+	length = url_resolve_dots(path, url_unescape(path, length));
+	url_put_escaped(output, path, length, URL_BYTE_ESCAPE_PATH, true);
 }
 
 static void url_put_query(struct url_output *output, char *query, size_t length)
 {
-	url_put(output, '?');
+	url_put(output, "?", 1);
 	length = url_unescape(query, length);
-	for (size_t i = 0; i < length; i++) {
-		url_put_escaped(output, query[i], URL_BYTE_ESCAPE_QUERY);
-	}
+	url_put_escaped(output, query, length, URL_BYTE_ESCAPE_QUERY, false);
 }
 
 static int url_write(struct url_parts *parts, char *space, size_t size, struct url *ret_url,
@@ -342,18 +364,16 @@ static int url_write(struct url_parts *parts, char *space, size_t size, struct u
 	if (status != 0) {
 		return status;
 	}
-	for (size_t i = 0; i < parts->scheme_length; i++) {
-		char c = parts->scheme[i];
-		url_put(&output, url_byte_is(c, URL_BYTE_UPPER) ? (char)(c | 0x20) : c);
+	url_put(&output, parts->scheme, parts->scheme_length);
+	for (size_t i = 0; i < output.length; i++) {
+		if (url_byte_is(space[i], URL_BYTE_UPPER)) {
+			space[i] = (char)(space[i] | 0x20);
+		}
 	}
-	url_put(&output, ':');
-	url_put(&output, '/');
-	url_put(&output, '/');
+	url_put(&output, "://", 3);
 	url.host_start = (uint32_t)output.length;
 	url.host_length = (uint32_t)length;
-	for (size_t i = 0; i < length; i++) {
-		url_put(&output, host[i]);
-	}
+	url_put(&output, host, length);
 	url.path_start = (uint32_t)output.length;
 	url_put_path(&output, parts->path, parts->path_length);
 	url.path_length = (uint32_t)output.length - url.path_start;
@@ -362,15 +382,15 @@ static int url_write(struct url_parts *parts, char *space, size_t size, struct u
 	}
 	url.length = (uint32_t)output.length;
 	url.query_length = url.length - url.path_start - url.path_length;
-	url_put(&output, '\0');
-	if (output.length > size) {
+	url_put(&output, "", 1);
+	if (output.full) {
 		return url_bad(ret_reason, SK_E_LIMIT, "URL too long");
 	}
 	*ret_url = url;
 	return 0;
 }
 
-int url_canonicalize(const char *input, size_t length, char *space, size_t size,
+static int url_general(const char *input, size_t length, char *space, size_t size,
         struct url *ret_url, const char **ret_reason)
 {
 	char text[LIMIT_URL];
@@ -387,6 +407,15 @@ int url_canonicalize(const char *input, size_t length, char *space, size_t size,
 	return url_write(&parts, space, size, ret_url, ret_reason);
 }
 
+int url_canonicalize(const char *input, size_t length, char *space, size_t size,
+        struct url *ret_url, const char **ret_reason)
+{
+	if (url_fast(input, length, space, size, ret_url)) {
+		return 0;
+	}
+	return url_general(input, length, space, size, ret_url, ret_reason);
+}
+
 int url_from_host(const char *input, size_t length, char *space, size_t size, struct url *ret_url,
         const char **ret_reason)
 {
@@ -400,68 +429,10 @@ int url_from_host(const char *input, size_t length, char *space, size_t size, st
 	parts.host_length = length;
 	parts.path = text;
 	parts.host_is_ipv6 = text[0] == '[' || memchr(text, ':', length) != NULL;
-	if (url_span_to(text, length, "/?#@\\") < length) {
-		return url_bad(ret_reason, SK_E_SYNTAX, "more than a host");
+	for (size_t i = 0; i < length; i++) {
+		if (strchr("/?#@\\", text[i]) != NULL) {
+			return url_bad(ret_reason, SK_E_SYNTAX, "more than a host");
+		}
 	}
 	return url_write(&parts, space, size, ret_url, ret_reason);
-}
-
-static struct url_part url_path_part(const struct url *url, uint32_t length)
-{
-	return (struct url_part){.start = url->path_start, .length = length};
-}
-
-static void url_path_expressions(const struct url *url, struct url_expressions *expressions)
-{
-	const char *path = url->text + url->path_start;
-	uint32_t folders[4];
-	unsigned folder_count = 0;
-	unsigned count = 0;
-	for (uint32_t i = 0; i < url->path_length && folder_count < SK_COUNT(folders); i++) {
-		if (path[i] == '/') {
-			folders[folder_count++] = i + 1;
-		}
-	}
-	if (url->query_length > 0) {
-		expressions->paths[count++] =
-		        url_path_part(url, url->path_length + url->query_length);
-	}
-	if (folders[folder_count - 1] != url->path_length) {
-		expressions->paths[count++] = url_path_part(url, url->path_length);
-	}
-	while (folder_count > 0) {
-		expressions->paths[count++] = url_path_part(url, folders[--folder_count]);
-	}
-	expressions->path_count = (uint8_t)count;
-}
-
-static void url_host_expressions(const struct url *url, struct url_expressions *expressions)
-{
-	const char *host = url->text + url->host_start;
-	uint32_t starts[URL_HOSTS_MAX]; /* of the last two, three, four and five components */
-	unsigned found = 0;
-	unsigned dots = 0;
-	expressions->hosts[0] =
-	        (struct url_part){.start = url->host_start, .length = url->host_length};
-	expressions->host_count = 1;
-	if (url->address.family != ADDRESS_NONE) {
-		return;
-	}
-	for (uint32_t i = url->host_length; i > 0 && dots < 5; i--) {
-		if (host[i - 1] == '.' && ++dots >= 2) {
-			starts[found++] = i;
-		}
-	}
-	for (unsigned i = found; i > 0; i--) {
-		expressions->hosts[expressions->host_count++] = (struct url_part){
-		        .start = url->host_start + starts[i - 1],
-		        .length = url->host_length - starts[i - 1],
-		};
-	}
-}
-
-void url_expressions(const struct url *url, struct url_expressions *ret_expressions)
-{
-	url_host_expressions(url, ret_expressions);
-	url_path_expressions(url, ret_expressions);
 }

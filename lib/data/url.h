@@ -19,6 +19,7 @@
  *   - the fragment, user name, password and port are dropped; no scheme means http
  *   - tab, CR and LF are removed; leading and trailing blanks too; %XX is undone until nothing
  *     changes (in the query too), then bytes ≤ 0x20, ≥ 0x7f, '#' and '%' are escaped, upper case
+ *     (in the path '?' and '\' too)
  *   - host: lower case, IDNA to A-labels, dots at the ends and runs of dots reduced; any spelling
  * of an IPv4 address (octal, hexadecimal, fewer parts) as dotted quad, IPv6 as RFC 5952 in brackets
  *   - path: at least "/", "." and ".." segments resolved, runs of "/" reduced; the query is kept

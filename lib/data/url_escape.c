@@ -11,12 +11,17 @@
 #define U URL_BYTE_UPPER
 #define D URL_BYTE_DIGIT
 #define X URL_BYTE_HEX
-#define H URL_BYTE_HIGH
+#define C URL_BYTE_CLEAN
 
 const uint8_t url_bytes[256] = {
-        [0 ... 0x20] = Q | P | N,
+        [0 ... 0x08] = Q | P | N,
+        ['\t'] = Q | P | N | C,
+        ['\n'] = Q | P | N | C,
+        [0x0b ... 0x0c] = Q | P | N,
+        ['\r'] = Q | P | N | C,
+        [0x0e ... 0x20] = Q | P | N,
         ['"'] = N,
-        ['#'] = Q | P | N,
+        ['#'] = Q | P | N | C,
         ['%'] = Q | P | N,
         ['*'] = N,
         ['+'] = S,
@@ -27,12 +32,12 @@ const uint8_t url_bytes[256] = {
         [':'] = N,
         ['<'] = N,
         ['>'] = N,
-        ['?'] = P | N,
+        ['?'] = P | N | C,
         ['@'] = N,
         ['A' ... 'F'] = S | U | X,
         ['G' ... 'Z'] = S | U,
         ['['] = N,
-        ['\\'] = P | N,
+        ['\\'] = P | N | C,
         [']'] = N,
         ['^'] = N,
         ['`'] = N,
@@ -42,7 +47,7 @@ const uint8_t url_bytes[256] = {
         ['|'] = N,
         ['}'] = N,
         [0x7f] = Q | P | N,
-        [0x80 ... 0xff] = Q | P | N | H,
+        [0x80 ... 0xff] = Q | P | N,
 };
 
 size_t url_unescape(char *text, size_t length)

@@ -4,6 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __SSE2__
+#	include <emmintrin.h>
+#endif
+
 /* Bytes of URLs: their classes and percent-escapes. Only for url*.c. */
 
 enum url_byte {
@@ -14,7 +18,7 @@ enum url_byte {
 	URL_BYTE_UPPER = 1u << 4,
 	URL_BYTE_DIGIT = 1u << 5,
 	URL_BYTE_HEX = 1u << 6,
-	URL_BYTE_HIGH = 1u << 7, /* not ASCII */
+	URL_BYTE_CLEAN = 1u << 7, /* matters before the parts are known: url_clean() */
 };
 
 extern const uint8_t url_bytes[256];
@@ -22,6 +26,21 @@ extern const uint8_t url_bytes[256];
 static inline int url_byte_is(char c, unsigned classes)
 {
 	return (url_bytes[(unsigned char)c] & classes) != 0;
+}
+
+/* Which of 16 bytes are `c`: bit 0 for the first one. */
+static inline unsigned url_equal_16(const char *bytes, char c)
+{
+#ifdef __SSE2__
+	__m128i block = _mm_loadu_si128((const __m128i *)(const void *)bytes);
+	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(c)));
+#else
+	unsigned found = 0;
+	for (unsigned i = 0; i < 16; i++) {
+		found |= (unsigned)(bytes[i] == c) << i;
+	}
+	return found;
+#endif
 }
 
 /*

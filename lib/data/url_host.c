@@ -14,29 +14,38 @@ static int url_host_bad(const char **ret_reason, const char *reason)
 	return SK_E_SYNTAX;
 }
 
-/* Dots at the ends go, runs of them become one; in place. */
-static size_t url_host_dots(char *host, size_t length)
+/* In place: dots at the ends go, runs of them become one, letters become lower case. Tells the
+ * length of the longest label. */
+static size_t url_host_tidy(char *host, size_t length, size_t *ret_longest)
 {
 	size_t written = 0;
+	size_t label = 0; /* where the present one starts */
+	size_t longest = 0;
 	for (size_t i = 0; i < length; i++) {
-		if (host[i] != '.' || (written > 0 && host[written - 1] != '.')) {
-			host[written++] = host[i];
+		char c = host[i];
+		if (c == '.') {
+			if (written == label) {
+				continue;
+			}
+			longest = written - label > longest ? written - label : longest;
+			label = written + 1;
+		} else if (url_byte_is(c, URL_BYTE_UPPER)) {
+			c = (char)(c | 0x20);
 		}
+		host[written++] = c;
 	}
-	if (written > 0 && host[written - 1] == '.') {
-		written--;
-	}
-	return written;
+	*ret_longest = written - label > longest ? written - label : longest;
+	return written > 0 && written == label ? written - 1 : written;
 }
 
 /* A host with bytes outside ASCII to A-labels, through UTS #46 (not transitional). */
-static int url_host_idn(const char *host, size_t length, char *space, size_t size,
+static int url_host_idn(const char *host, size_t length, char space[URL_HOST_IDN_MAX],
         size_t *ret_length, const char **ret_reason)
 {
 	char input[URL_HOST_IDN_MAX + 1];
 	char *output = NULL;
 	if (length > URL_HOST_IDN_MAX) {
-		return url_host_bad(ret_reason, "host name too long");
+		return url_host_bad(ret_reason, "host name or label too long");
 	}
 	memcpy(input, host, length);
 	input[length] = '\0';
@@ -48,14 +57,14 @@ static int url_host_idn(const char *host, size_t length, char *space, size_t siz
 		return url_host_bad(ret_reason, "host that is no international domain name");
 	}
 	size_t output_length = strlen(output);
-	if (output_length > size) {
-		idn2_free(output);
-		return url_host_bad(ret_reason, "host name too long");
+	if (output_length <= URL_HOST_IDN_MAX) {
+		memcpy(space, output, output_length);
 	}
-	memcpy(space, output, output_length);
 	idn2_free(output);
 	*ret_length = output_length;
-	return 0;
+	return output_length <= URL_HOST_IDN_MAX
+	               ? 0
+	               : url_host_bad(ret_reason, "host name or label too long");
 }
 
 static bool url_host_ends_in_number(const char *host, size_t length)
@@ -134,34 +143,23 @@ static int url_host_ipv4(
 	return 0;
 }
 
-static int url_host_labels(const char *host, size_t length, const char **ret_reason)
+static unsigned url_host_classes(const char *host, size_t length)
 {
-	size_t label = 0;
-	if (length > URL_HOST_NAME_MAX) {
-		return url_host_bad(ret_reason, "host name too long");
-	}
+	unsigned classes = 0;
 	for (size_t i = 0; i < length; i++) {
-		label = host[i] == '.' ? 0 : label + 1;
-		if (label > URL_HOST_LABEL_MAX) {
-			return url_host_bad(ret_reason, "host label too long");
-		}
+		classes |= url_bytes[(unsigned char)host[i]];
 	}
-	return 0;
+	return classes;
 }
 
-static int url_host_check_bytes(char *host, size_t length, const char **ret_reason)
+static bool url_host_is_ascii(const char *host, size_t length)
 {
 	for (size_t i = 0; i < length; i++) {
-		if (url_byte_is(host[i], URL_BYTE_NOT_HOST)) {
-			return url_host_bad(
-			        ret_reason, host[i] == '*' ? "wildcard in the host"
-			                                   : "byte in the host that no host has");
-		}
-		if (url_byte_is(host[i], URL_BYTE_UPPER)) {
-			host[i] = (char)(host[i] | 0x20);
+		if ((unsigned char)host[i] >= 0x80) {
+			return false;
 		}
 	}
-	return 0;
+	return true;
 }
 
 static void url_host_put_address(const struct address *address, char *space, size_t *ret_length)
@@ -182,26 +180,29 @@ static void url_host_put_address(const struct address *address, char *space, siz
 int url_host_name(char *host, size_t length, char *space, size_t *ret_length,
         struct address *ret_address, const char **ret_reason)
 {
-	char idn[4 * URL_HOST_IDN_MAX];
+	char idn[URL_HOST_IDN_MAX];
+	size_t longest;
 	int status;
-	length = url_host_dots(host, url_unescape(host, length));
-	for (size_t i = 0; i < length; i++) {
-		if (url_byte_is(host[i], URL_BYTE_HIGH)) {
-			status = url_host_idn(host, length, idn, sizeof(idn), &length, ret_reason);
+	if ((url_host_classes(host, length) & URL_BYTE_NOT_HOST) != 0) {
+		length = url_unescape(host, length);
+		if (!url_host_is_ascii(host, length)) {
+			length = url_host_tidy(host, length, &longest);
+			status = url_host_idn(host, length, idn, &length, ret_reason);
 			if (status != 0) {
 				return status;
 			}
 			host = idn;
-			length = url_host_dots(host, length);
-			break;
+		}
+		if ((url_host_classes(host, length) & URL_BYTE_NOT_HOST) != 0) {
+			return url_host_bad(
+			        ret_reason, memchr(host, '*', length) != NULL
+			                            ? "wildcard in the host"
+			                            : "byte in the host that no host has");
 		}
 	}
+	length = url_host_tidy(host, length, &longest);
 	if (length == 0) {
 		return url_host_bad(ret_reason, "no host");
-	}
-	status = url_host_check_bytes(host, length, ret_reason);
-	if (status != 0) {
-		return status;
 	}
 	if (url_host_ends_in_number(host, length)) {
 		status = url_host_ipv4(host, length, ret_address, ret_reason);
@@ -210,9 +211,8 @@ int url_host_name(char *host, size_t length, char *space, size_t *ret_length,
 		}
 		return status;
 	}
-	status = url_host_labels(host, length, ret_reason);
-	if (status != 0) {
-		return status;
+	if (length > URL_HOST_NAME_MAX || longest > URL_HOST_LABEL_MAX) {
+		return url_host_bad(ret_reason, "host name or label too long");
 	}
 	memcpy(space, host, length);
 	*ret_length = length;

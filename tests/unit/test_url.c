@@ -90,11 +90,12 @@ static unsigned each_case(
 	return count;
 }
 
-static void check_result(const char *input, int status, const struct url *url, const char *expected)
+static void check_result(
+        const char *input, size_t length, int status, const struct url *url, const char *expected)
 {
 	const char *result = status == 0 ? url->text : sk_error_name(status);
 	if (strcmp(result, expected) != 0) {
-		fail_msg("%s: %s, expected %s", input, result, expected);
+		fail_msg("%.*s: %s, expected %s", (int)length, input, result, expected);
 	}
 }
 
@@ -104,7 +105,7 @@ static void check_url(const char *input, size_t length, const char *expected)
 	struct url url;
 	const char *reason;
 	int status = url_canonicalize(input, length, space, sizeof(space), &url, &reason);
-	check_result(input, status, &url, expected);
+	check_result(input, length, status, &url, expected);
 	url_properties_check(input, length);
 }
 
@@ -120,7 +121,7 @@ static void check_host(const char *input, size_t length, const char *expected)
 	struct url url;
 	const char *reason;
 	int status = url_from_host(input, length, space, sizeof(space), &url, &reason);
-	check_result(input, status, &url, expected);
+	check_result(input, length, status, &url, expected);
 	url_properties_check_host(input, length);
 }
 
