@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include <json-c/linkhash.h>
+
 #include "cli/commands.h"
 #include "lib/base/file.h"
 #include "lib/base/mem.h"

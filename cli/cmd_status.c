@@ -1,5 +1,7 @@
 #include <inttypes.h>
 
+#include <json-c/linkhash.h>
+
 #include "cli/commands.h"
 
 /* `sekisho status`, `check`, `clock confirm` and `job …`. */
