@@ -12,6 +12,7 @@ SCORE_UNRATED = 71
 SCORE_SAFE = 81
 SCORE_LISTED_BAD = 49
 SCORE_LISTED_GOOD = 81
+CNC_SOURCES = (None, "global_intelligence", "virtual_analyzer", "user_defined")
 SITE, PAGE, KEYWORD = "site", "page", "keyword"
 
 
@@ -37,10 +38,11 @@ class Value:
 def merge(values):
     """Entries of one expression become one."""
     bad = [value for value in values if value.score < SCORE_SAFE] or values
-    strongest = max(bad, key=lambda value: value.cnc_level)
+    level = max(value.cnc_level for value in bad)
+    sources = [value.cnc_source for value in bad if value.cnc_level == level and value.cnc_source]
     return Value(min(value.score for value in values),
                  frozenset().union(*(value.categories for value in bad)),
-                 strongest.cnc_level, strongest.cnc_source,
+                 level, min(sources, key=CNC_SOURCES.index, default=None),
                  frozenset().union(*(value.origins for value in bad)))
 
 
@@ -69,6 +71,11 @@ def in_prefix(address, prefix):
         prefix[1] >> (bits - prefix[2])
 
 
+def prefix_covers(outer, inner):
+    bits = 32 if inner[0] == 4 else 128
+    return outer[0] == inner[0] and inner[1] >> (bits - outer[2]) == outer[1] >> (bits - outer[2])
+
+
 class Pattern:
     """A web pattern: expression → value, prefix → value, after the rules of merging."""
 
@@ -85,32 +92,24 @@ class Pattern:
         self.given_prefixes.setdefault(prefix, []).append(value)
 
     def finish(self):
-        """Less specific ones first: each is held against what would answer in its place."""
-        self.entries = {}
-        by_depth = sorted(self.given.values(), key=lambda pair: len(canonical.expressions(pair[0])))
-        merged = {url.host + url.full_path: (url, merge(values)) for url, values in by_depth}
-        pending = {key: pair for key, pair in merged.items()}
-        while pending:
-            ready = [key for key, (url, _) in pending.items()
-                     if not any(other in pending for other in canonical.expressions(url)[1:])]
-            for key in ready:
-                url, value = pending.pop(key)
-                if not self.is_mild(value, self.first_hit(url, skip=1)):
-                    self.entries[key] = value
-        self.prefixes = {}
-        for prefix in sorted(self.given_prefixes, key=lambda prefix: prefix[2]):
-            value = merge(self.given_prefixes[prefix])
-            bits = 32 if prefix[0] == 4 else 128
-            address = prefix[0], prefix[1].to_bytes(bits // 8, "big")
-            if not self.is_mild(value, self.longest_prefix(address)):
-                self.prefixes[prefix] = value
+        """Merges equal ones, then drops what is milder than a less specific one that covers it."""
+        merged = {key: (url, merge(values)) for key, (url, values) in self.given.items()}
+        self.entries = {
+            key: value for key, (url, value) in merged.items()
+            if not any(self.is_mild(value, merged[outer][1])
+                       for outer in canonical.expressions(url)[1:] if outer in merged)}
+        merged = {prefix: merge(values) for prefix, values in self.given_prefixes.items()}
+        self.prefixes = {
+            prefix: value for prefix, value in merged.items()
+            if not any(self.is_mild(value, merged[outer]) for outer in merged
+                       if outer[2] < prefix[2] and prefix_covers(outer, prefix))}
 
     @staticmethod
     def is_mild(value, covering):
-        return covering is not None and value.score > covering.score and value.score < SCORE_SAFE
+        return covering.score < value.score < SCORE_SAFE
 
-    def first_hit(self, url, skip=0):
-        for expression in canonical.expressions(url)[skip:]:
+    def first_hit(self, url):
+        for expression in canonical.expressions(url):
             if expression in self.entries:
                 return self.entries[expression]
         return None
@@ -201,7 +200,12 @@ class Object:
         elif b"*" not in value:
             self.url = canonical.canonicalize(value)
         else:
-            self.glob = glob_of(value)
+            host, slash, path = value.split(b"://", 1)[-1].partition(b"/")
+            folder = (slash + path).endswith(b"/") and b"?" not in path
+            self.host_glob = glob_of(host)
+            self.path_glob = glob_of(b"/" + path + (b"*" if folder else b""))
+            self.glob_labels = host.count(b".") + 1
+            self.glob_length = len(path) + 1
 
     def covers(self, url):
         if self.kind == "ip":
@@ -209,14 +213,33 @@ class Object:
         if self.kind == "domain":
             return host_covers(self.url, url)
         if b"*" in self.value:
-            return self.glob.fullmatch(url.host + url.full_path) is not None
-        return (url.host, url.path, url.query) == (self.url.host, self.url.path, self.url.query)
+            return self.host_glob.fullmatch(url.host) is not None and \
+                self.path_glob.fullmatch(url.full_path) is not None
+        return self.url.host == url.host and path_covers(self.url, url)
 
 
-def glob_of(value):
-    """A URL with '*': each stands for any run of characters; scheme does not matter."""
-    text = value.split(b"://", 1)[-1]
+def glob_of(text):
+    """Each '*' stands for any run of characters."""
     return re.compile(b".*".join(re.escape(piece) for piece in text.split(b"*")), re.DOTALL)
+
+
+def address_of(text):
+    """(family, bytes) of an address alone."""
+    return canonical.from_host(text).address
+
+
+def parse_target(text):
+    """"10.0.0.0/8", "a-b", "domain:NAME", "computer:NAME"."""
+    kind, colon, name = text.partition(b":")
+    if colon and kind in (b"domain", b"computer"):
+        return kind.decode(), name.lower()
+    first, dash, last = text.partition(b"-")
+    if dash:
+        return "address", address_of(first), address_of(last)
+    family, number, length = parse_prefix(text)
+    bits = 32 if family == 4 else 128
+    end = number | (1 << (bits - length)) - 1
+    return "address", (family, number.to_bytes(bits // 8, "big")), (family, end.to_bytes(bits // 8, "big"))
 
 
 def targets_match(targets, client):
@@ -248,8 +271,8 @@ class Snapshot:
         self.log_score_max = log_score_max
 
 
-def answer(score, action, source, number=0, categories=(), cnc_level=0, cnc_source=None):
-    return {"score": score, "action": action, "source": source, "id": number,
+def answer(score, action, source, number=0, categories=(), cnc_level=0, cnc_source=None, bad=False):
+    return {"score": score, "action": action, "source": source, "id": number, "bad": bad,
             "categories": sorted(categories), "cnc_level": cnc_level, "cnc_source": cnc_source}
 
 
@@ -268,7 +291,7 @@ def decide(snapshot, url, client=None, now=0):
             best = max(hits, key=Rule.specificity)
             if approved:
                 return answer(SCORE_LISTED_GOOD, "allow", "user_approved", best.id)
-            return answer(SCORE_LISTED_BAD, "block", "user_blocked", best.id)
+            return answer(SCORE_LISTED_BAD, "block", "user_blocked", best.id, bad=True)
     for analyzer in (False, True):
         hits = [item for item in snapshot.objects
                 if item.analyzer == analyzer and is_live(item, now) and item.covers(url)]
@@ -277,12 +300,14 @@ def decide(snapshot, url, client=None, now=0):
             source = "suspicious_virtual_analyzer" if analyzer else "suspicious_user_defined"
             cnc_source = ("virtual_analyzer" if analyzer else "user_defined") if best.cnc_level else None
             return answer(SCORE_LISTED_BAD, best.action, source, best.id,
-                          cnc_level=best.cnc_level, cnc_source=cnc_source)
+                          cnc_level=best.cnc_level, cnc_source=cnc_source, bad=True)
     value = snapshot.pattern.look_up(url) if snapshot.pattern is not None else None
     if value is None:
         return answer(SCORE_UNRATED, "allow", "none")
     action = "block" if value.score < snapshot.block_below else "allow"
-    return answer(value.score, action, "pattern", 0, value.categories, value.cnc_level, value.cnc_source)
+    bad = value.cnc_level > 0 or value.score <= snapshot.log_score_max
+    return answer(value.score, action, "pattern", 0, value.categories, value.cnc_level,
+                  value.cnc_source, bad)
 
 
 def object_specificity(item):
@@ -292,7 +317,5 @@ def object_specificity(item):
     if item.kind == "domain":
         return (label_count(item.url), 1, 0, -item.id)
     if b"*" in item.value:
-        host, _, path = item.value.split(b"://", 1)[-1].partition(b"/")
-        labels = [label for label in host.split(b".") if b"*" not in label]
-        return (len(labels), len(path) + 1, 0, -item.id)
-    return (label_count(item.url), len(item.url.full_path), 1, -item.id)
+        return item.glob_labels, item.glob_length, 0, -item.id
+    return label_count(item.url), len(item.url.full_path), 0, -item.id

@@ -4,9 +4,10 @@
     tests/reference/differential.py [--full] [--build DIR] [--data DIR] [--variants N] [--seed N]
 
 Compares canonical form, parts and expressions (canonical.py with canonical_tool): the examples of
-docs/url-form.md, the lists of real data, the folder messy/ and generated variants of all of them. Without
---full: every 40th line and few variants, for ./check. Exit 0 when everything agrees, 1 when not,
-77 when there is nothing to compare with (not built).
+docs/url-form.md, the lists of real data, the folder messy/ and generated variants of all of them. Then
+look-up and decision (decision.py with decision_tool) in generated small worlds of patterns, rules and objects.
+Without --full: every 40th line and few variants and worlds, for ./check. Exit 0 when everything
+agrees, 1 when not, 77 when there is nothing to compare with (not built).
 """
 
 import argparse
@@ -22,6 +23,7 @@ import time
 
 import canonical
 import examples
+import scenarios
 import variants
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -240,23 +242,66 @@ def compare_canonical(options, data, workers):
     return len(wrong) + totals.differences + made.differences
 
 
+def run_worlds(task):
+    """In a process of its own: some scenarios; (questions, of them answered by something, differences)."""
+    tool, seed, count = task
+    worlds = [scenarios.Scenario(random.Random(seed * 1000 + index)) for index in range(count)]
+    lines = b"\n".join(line for world in worlds for line in world.lines) + b"\n"
+    run = subprocess.run([tool], input=lines, stdout=subprocess.PIPE, check=False)
+    if run.returncode != 0:
+        raise RuntimeError("decision_tool ended with %d (seed %d)" % (run.returncode, seed))
+    real = iter(run.stdout.split(b"\n"))
+    questions, found, differences = 0, 0, []
+    for index, world in enumerate(worlds):
+        for question, expected in zip(world.questions, world.expected()):
+            answer = next(real)
+            questions += 1
+            found += not expected.startswith(b"none")
+            if answer != expected:
+                differences.append((seed * 1000 + index, question, answer, expected))
+    return questions, found, differences
+
+
+def compare_decisions(options, workers):
+    tool = os.path.join(options.build, "tests/reference/decision_tool")
+    questions, found, wrong, told = 0, 0, 0, time.monotonic()
+    tasks = ((tool, options.seed * 100000 + index, 20) for index in range(options.worlds // 20))
+    for counts in workers.imap(run_worlds, tasks, 1):
+        questions += counts[0]
+        found += counts[1]
+        wrong += len(counts[2])
+        for seed, question, answer, expected in counts[2][:3] if wrong < DIFFERENCES_SHOWN else ():
+            print("differs (world %d) %r\n   code      %r\n   reference %r" % (seed, question, answer, expected))
+        if time.monotonic() - told >= 10:
+            told = time.monotonic()
+            print("decisions: %s compared, %d differences" % (f"{questions:,}", wrong), flush=True)
+    print("decisions: %s questions to %s worlds, %s of them decided by an entry, %d differences" %
+          (f"{questions:,}", f"{options.worlds:,}", f"{found:,}", wrong))
+    return wrong
+
+
 def main():
     parser = argparse.ArgumentParser(description="the second implementation against the real code")
     parser.add_argument("--full", action="store_true", help="every line and 2,000,000 variants")
     parser.add_argument("--build", default=os.path.join(TOP, "build"))
     parser.add_argument("--data", default=find_data())
     parser.add_argument("--variants", type=int)
+    parser.add_argument("--worlds", type=int)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     if options.variants is None:
         options.variants = 2000000 if options.full else 100000
-    if not os.path.exists(os.path.join(options.build, "tests/reference/canonical_tool")):
-        print("canonical_tool is not built (make check_PROGRAMS)", file=sys.stderr)
-        return 77
+    if options.worlds is None:
+        options.worlds = 20000 if options.full else 1000
+    for tool in ("canonical_tool", "decision_tool"):
+        if not os.path.exists(os.path.join(options.build, "tests/reference", tool)):
+            print("%s is not built (make %s)" % (tool, "tests/reference/" + tool), file=sys.stderr)
+            return 77
     if options.data is None:
         print("no folder of real lists (SEKISHO_DATA): examples and variants of them only")
     with multiprocessing.Pool(2) as workers:
         differences = compare_canonical(options, options.data, workers)
+        differences += compare_decisions(options, workers)
     print("%d differences" % differences)
     return 1 if differences else 0
 
