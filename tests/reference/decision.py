@@ -204,8 +204,8 @@ class Object:
             folder = (slash + path).endswith(b"/") and b"?" not in path
             self.host_glob = glob_of(host)
             self.path_glob = glob_of(b"/" + path + (b"*" if folder else b""))
-            self.glob_labels = host.count(b".") + 1
-            self.glob_length = len(path) + 1
+            self.glob_labels = sum(1 for label in host.split(b".") if b"*" not in label)
+            self.glob_length = len(path) + 1 - path.count(b"*")
 
     def covers(self, url):
         if self.kind == "ip":
@@ -215,7 +215,9 @@ class Object:
         if b"*" in self.value:
             return self.host_glob.fullmatch(url.host) is not None and \
                 self.path_glob.fullmatch(url.full_path) is not None
-        return self.url.host == url.host and path_covers(self.url, url)
+        if self.url.query is None and self.url.path.endswith(b"/"):
+            return self.url.host == url.host and url.path.startswith(self.url.path)
+        return (url.host, url.path, url.query) == (self.url.host, self.url.path, self.url.query)
 
 
 def glob_of(text):
@@ -311,11 +313,12 @@ def decide(snapshot, url, client=None, now=0):
 
 
 def object_specificity(item):
-    """As of rules; of prefixes the longer wins; a wildcard counts by its literal host labels."""
+    """As of rules; a prefix is less than any URL whose host is an address, of prefixes the longer wins."""
     if item.kind == "ip":
-        return (1 << 16, item.prefix[2], 0, -item.id)
+        return (1 << 15) + item.prefix[2], 0, 0, -item.id
     if item.kind == "domain":
         return (label_count(item.url), 1, 0, -item.id)
     if b"*" in item.value:
         return item.glob_labels, item.glob_length, 0, -item.id
-    return label_count(item.url), len(item.url.full_path), 0, -item.id
+    is_page = item.url.query is not None or not item.url.path.endswith(b"/")
+    return label_count(item.url), len(item.url.full_path), int(is_page), -item.id
