@@ -6,9 +6,8 @@
 #include "lib/lookup/web_entries.h"
 
 /*
- * An entry is looked for under each of its less specific expressions among the entries themselves.
- * Only an entry without a query can be a less specific expression of another; a filter over these
- * answers nearly all of the questions from the cache.
+ * An entry is looked for under each of its less specific expressions among the entries themselves;
+ * a filter over all of them answers nearly all of the questions from the cache.
  */
 #define FILTER_BITS 12
 #define ENTRIES_PER_BUCKET 8
@@ -77,11 +76,7 @@ static int cover_init(struct cover *cover, struct web_builder *builder)
 		while (next <= bucket) {
 			cover->fanout[next++] = (uint32_t)i;
 		}
-		struct url url;
-		web_entry_url(builder, entry, &url);
-		if (url.query_length == 0) {
-			host_filter_builder_add(&cover->filter, filter_value(entry->high));
-		}
+		host_filter_builder_add(&cover->filter, filter_value(entry->high));
 	}
 	while (next <= buckets) {
 		cover->fanout[next++] = (uint32_t)builder->count;

@@ -472,6 +472,9 @@ static const struct web_value *find_under_host(
 		web_pattern_prefetch(web, keys[i]);
 	}
 	for (unsigned i = 0; i < query->expressions.path_count; i++) {
+		web_pattern_prefetch_slot(web, keys[i]);
+	}
+	for (unsigned i = 0; i < query->expressions.path_count; i++) {
 		const struct web_value *value = web_pattern_find(web, keys[i]);
 		if (value != NULL) {
 			return value;
