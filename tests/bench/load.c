@@ -2,10 +2,7 @@
  * A load generator for the benches: a fixed number of keep-alive connections, one thread, epoll.
  *
  *   load --port N [--address A] [--connections N] [--seconds S] [--requests N] [--warmup S]
- *        [--rate PER_SECOND] [--tls] [--targets FILE | --target T] [--body FILE | --bodies FILE]
- *        [--header LINE]…
- *
- * --targets and --bodies name a file with one a line, taken in turn.
+ *        [--rate PER_SECOND] [--tls] [--targets FILE | --target T] [--body FILE] [--header LINE]…
  *
  * Closed loop (no --rate): every connection sends its next request when it has its answer. Open
  * loop (--rate): requests fall due at an even pace, whether or not answers have come; a latency is
@@ -41,7 +38,7 @@
 #define EVENTS_PER_TURN 256
 
 struct options {
-	const char *address, *targets_file, *target, *body_file, *bodies_file;
+	const char *address, *targets_file, *target, *body_file;
 	uint16_t port;
 	uint32_t connections;
 	double seconds, warmup, rate;
@@ -132,56 +129,43 @@ static void read_whole(const char *path, char **ret_data, size_t *ret_length)
 	}
 }
 
-/* One request for each line of `lines`: they are targets, or bodies for the one target. */
-static void add_lines(struct load *load, const char *lines, size_t length, bool are_bodies,
-        const char *body, size_t body_length)
-{
-	const char *target = load->options.target;
-	for (size_t at = 0; at < length;) {
-		const char *line = lines + at;
-		const char *stop = memchr(line, '\n', length - at);
-		size_t size = stop != NULL ? (size_t)(stop - line) : length - at;
-		if (size > 0 && are_bodies) {
-			add_request(load, target, strlen(target), line, size);
-		} else if (size > 0) {
-			add_request(load, line, size, body, body_length);
-		}
-		at += size + 1;
-	}
-}
-
 static void make_requests(struct load *load)
 {
 	const struct options *options = &load->options;
-	const char *path =
-	        options->bodies_file != NULL ? options->bodies_file : options->targets_file;
-	char *lines = NULL, *body = NULL;
-	size_t length = 0, body_length = 0, count = 1;
+	char *targets = NULL, *body = NULL;
+	size_t targets_length = 0, body_length = 0, lines = 1;
 	if (options->body_file != NULL) {
 		read_whole(options->body_file, &body, &body_length);
 	}
-	if (path != NULL) {
-		read_whole(path, &lines, &length);
+	if (options->targets_file != NULL) {
+		read_whole(options->targets_file, &targets, &targets_length);
 	}
-	for (size_t i = 0; i < length; i++) {
-		count += lines[i] == '\n';
+	for (size_t i = 0; i < targets_length; i++) {
+		lines += targets[i] == '\n';
 	}
-	load->starts = mem_new(count + 2, sizeof(*load->starts));
+	load->starts = mem_new(lines + 2, sizeof(*load->starts));
 	if (load->starts == NULL) {
 		die("requests");
 	}
 	buf_init(&load->text, REQUESTS_TEXT_MAX);
-	if (lines == NULL) {
+	if (targets == NULL) {
 		add_request(load, options->target, strlen(options->target), body, body_length);
-	} else {
-		add_lines(load, lines, length, options->bodies_file != NULL, body, body_length);
+	}
+	for (size_t at = 0; at < targets_length;) {
+		const char *line = targets + at;
+		const char *stop = memchr(line, '\n', targets_length - at);
+		size_t length = stop != NULL ? (size_t)(stop - line) : targets_length - at;
+		if (length > 0) {
+			add_request(load, line, length, body, body_length);
+		}
+		at += length + 1;
 	}
 	if (load->request_count == 0) {
 		errno = ENODATA;
 		die("targets");
 	}
 	load->starts[load->request_count] = load->text.length;
-	mem_free(lines);
+	mem_free(targets);
 	mem_free(body);
 }
 
@@ -606,8 +590,7 @@ static void parse_options(struct options *options, int argc, char **argv)
 	        {"connections", 1, NULL, 'c'}, {"seconds", 1, NULL, 's'},
 	        {"requests", 1, NULL, 'n'}, {"warmup", 1, NULL, 'w'}, {"rate", 1, NULL, 'r'},
 	        {"tls", 0, NULL, 't'}, {"targets", 1, NULL, 'f'}, {"target", 1, NULL, 'g'},
-	        {"body", 1, NULL, 'b'}, {"bodies", 1, NULL, 'B'}, {"header", 1, NULL, 'h'},
-	        {NULL, 0, NULL, 0}};
+	        {"body", 1, NULL, 'b'}, {"header", 1, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	*options = (struct options){
 	        .address = "127.0.0.1", .target = "/", .connections = 1, .seconds = 0};
 	buf_init(&options->headers, 16384);
@@ -645,9 +628,6 @@ static void parse_options(struct options *options, int argc, char **argv)
 			break;
 		case 'b':
 			options->body_file = optarg;
-			break;
-		case 'B':
-			options->bodies_file = optarg;
 			break;
 		case 'h':
 			buf_add_text(&options->headers, optarg);
