@@ -261,6 +261,7 @@ class Restart(Keeper):
         self.server.start()
         old = self.server.pid("sekisho-queryd")
         os.kill(old, signal.SIGSTOP)
+        open_before = len(os.listdir(f"/proc/{self.server.pid('sekisho-keeper')}/fd"))
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(self.server.path("run/admin.sock")))
             command = {"do": "request", "kind": LISTEN, "arguments": [0, 0, 0, 0]}
