@@ -47,8 +47,7 @@ int batches_add(struct store *store, bool replace, int64_t now, struct batch *re
 	        store, sqlite3_last_insert_rowid(store->database.handle), ret_batch, error);
 }
 
-int batches_get(
-        struct store *store, int64_t id, struct batch *ret_batch, struct error *error)
+int batches_get(struct store *store, int64_t id, struct batch *ret_batch, struct error *error)
 {
 	sqlite3_stmt *get = store->statements[STORE_BATCHES][BATCHES_GET];
 	sqlite3_bind_int64(get, 1, id);

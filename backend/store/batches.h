@@ -20,8 +20,8 @@ int batches_add(struct store *store, bool replace, int64_t now, struct batch *re
         struct error *error) SK_MUST_USE;
 
 /* SK_E_NOT_FOUND. */
-int batches_get(struct store *store, int64_t id, struct batch *ret_batch, struct error *error)
-        SK_MUST_USE;
+int batches_get(
+        struct store *store, int64_t id, struct batch *ret_batch, struct error *error) SK_MUST_USE;
 
 /* Within a change: live or undone. `revision` is the one that the change counts as from: the
  * change's own, or that of a base which was built with it already. */

@@ -4,7 +4,16 @@
 
 #include "backend/store/schema.h"
 
-enum { ADD_CLIENT, ADD_TOTAL, ADD_URL, TRIM_CLIENT, TRIM_TOTAL, TRIM_URL_OLD, TRIM_URL, CUT_CLIENT };
+enum {
+	ADD_CLIENT,
+	ADD_TOTAL,
+	ADD_URL,
+	TRIM_CLIENT,
+	TRIM_TOTAL,
+	TRIM_URL_OLD,
+	TRIM_URL,
+	CUT_CLIENT
+};
 static const char *const writer_sql[] = {
         [ADD_CLIENT] = "INSERT INTO client VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO"
                        " UPDATE SET queries = queries + excluded.queries,"
@@ -75,8 +84,8 @@ void counters_close(struct counters *counters)
 /* An address as 4 or 16 bytes. */
 static void bind_address(sqlite3_stmt *statement, int index, const struct address *address)
 {
-	sqlite3_bind_blob(statement, index, address->bytes,
-	        address->family == ADDRESS_V6 ? 16 : 4, SQLITE_STATIC);
+	sqlite3_bind_blob(statement, index, address->bytes, address->family == ADDRESS_V6 ? 16 : 4,
+	        SQLITE_STATIC);
 }
 
 static int add_client(struct counters *counters, const struct event_client *client, int64_t when,
@@ -171,12 +180,11 @@ int counters_trim(struct counters *counters, int64_t now, struct error *error)
 	return 0;
 }
 
-int counters_reader_open(
-        const char *path, struct counters_reader *ret_reader, struct error *error)
+int counters_reader_open(const char *path, struct counters_reader *ret_reader, struct error *error)
 {
 	struct counters_reader reader = {0};
-	int status = database_open(path, "counters.db", &schema_counters, DATABASE_READ,
-	        &reader.database, error);
+	int status = database_open(
+	        path, "counters.db", &schema_counters, DATABASE_READ, &reader.database, error);
 	if (status == 0) {
 		status = database_prepare(&reader.database, reader_sql, SK_COUNT(reader_sql),
 		        reader.statements, error);

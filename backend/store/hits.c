@@ -7,8 +7,8 @@ const char *const store_hits_sql[] = {
         NULL,
 };
 
-int store_hits_add(struct store *store, int list, int64_t id, int64_t hits, int64_t last,
-        struct error *error)
+int store_hits_add(
+        struct store *store, int list, int64_t id, int64_t hits, int64_t last, struct error *error)
 {
 	sqlite3_stmt *add = store->statements[STORE_HITS][HITS_ADD];
 	sqlite3_bind_int(add, 1, list);

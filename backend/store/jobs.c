@@ -45,8 +45,7 @@ int store_jobs_finish(struct store *store, const struct store_job *job, struct e
 	return database_run(&store->database, finish, error);
 }
 
-int store_jobs_get(
-        struct store *store, int64_t id, struct store_job *ret_job, struct error *error)
+int store_jobs_get(struct store *store, int64_t id, struct store_job *ret_job, struct error *error)
 {
 	sqlite3_stmt *get = store->statements[STORE_JOBS][JOBS_GET];
 	sqlite3_bind_int64(get, 1, id);

@@ -27,8 +27,7 @@ int log_file_path(const char *folder, enum log_kind kind, int64_t day, char ret_
 {
 	char date[CLOCK_TEXT_SIZE];
 	clock_format(day * LOG_DAY_MS, date);
-	int length = snprintf(
-	        ret_path, LOG_PATH_MAX, "%s/%s-%.10s.db", folder, names[kind], date);
+	int length = snprintf(ret_path, LOG_PATH_MAX, "%s/%s-%.10s.db", folder, names[kind], date);
 	return length < LOG_PATH_MAX ? 0 : SK_E_LIMIT;
 }
 
@@ -37,8 +36,7 @@ int log_file_parse(const char *name, enum log_kind *ret_kind, int64_t *ret_day)
 	for (int kind = 0; kind < LOG_KIND_COUNT; kind++) {
 		size_t size = strlen(names[kind]);
 		if (strncmp(name, names[kind], size) != 0 || name[size] != '-' ||
-		        strlen(name) != size + 1 + 10 + 3 ||
-		        strcmp(name + size + 11, ".db") != 0) {
+		        strlen(name) != size + 1 + 10 + 3 || strcmp(name + size + 11, ".db") != 0) {
 			continue;
 		}
 		char date[11] = "";
@@ -64,9 +62,8 @@ int log_file_open(const char *folder, enum log_kind kind, int64_t day, struct lo
 	}
 	struct log_file file = {.kind = kind, .day = day};
 	bool service = kind == LOG_SERVICE;
-	status = database_open(path, names[kind],
-	        service ? &schema_service_log : &schema_query_log, DATABASE_WRITE_NORMAL,
-	        &file.database, error);
+	status = database_open(path, names[kind], service ? &schema_service_log : &schema_query_log,
+	        DATABASE_WRITE_NORMAL, &file.database, error);
 	if (status == 0) {
 		status = database_prepare(
 		        &file.database, &insert_sql[service], 1, &file.insert, error);
@@ -114,8 +111,8 @@ static void bind_word(sqlite3_stmt *statement, int index, const struct event_tex
 	}
 }
 
-int log_file_add_query(struct log_file *file, int64_t key, const struct event_query *query,
-        struct error *error)
+int log_file_add_query(
+        struct log_file *file, int64_t key, const struct event_query *query, struct error *error)
 {
 	int status = begin(file, error);
 	if (status != 0) {
@@ -124,8 +121,8 @@ int log_file_add_query(struct log_file *file, int64_t key, const struct event_qu
 	sqlite3_stmt *add = file->insert;
 	sqlite3_bind_int64(add, 1, key);
 	sqlite3_bind_text(add, 2, query->url.data, query->url.length, SQLITE_STATIC);
-	sqlite3_bind_blob(add, 3, query->client.bytes,
-	        query->client.family == ADDRESS_V6 ? 16 : 4, SQLITE_STATIC);
+	sqlite3_bind_blob(add, 3, query->client.bytes, query->client.family == ADDRESS_V6 ? 16 : 4,
+	        SQLITE_STATIC);
 	sqlite3_bind_int(add, 4, query->score);
 	sqlite3_bind_int(add, 5, query->source);
 	sqlite3_bind_int(add, 6, query->action);
@@ -177,9 +174,8 @@ static const char *const query_search_sql[] = {
         "SELECT id, url, client, score, source, action, cnc_level, cnc_source, categories, entry,"
         " client_guid, server_guid, computer, domain, product FROM log"
         " WHERE id >= ?1 AND id < ?2 ORDER BY id DESC"};
-static const char *const service_search_sql[] = {
-        "SELECT id, service, result, description FROM log"
-        " WHERE id >= ?1 AND id < ?2 ORDER BY id DESC"};
+static const char *const service_search_sql[] = {"SELECT id, service, result, description FROM log"
+                                                 " WHERE id >= ?1 AND id < ?2 ORDER BY id DESC"};
 
 static void read_query(sqlite3_stmt *row, struct log_entry *ret_entry)
 {
@@ -209,7 +205,8 @@ static bool query_fits(const struct log_search *search, const struct log_entry *
 {
 	if (search->sources != 0 || search->cnc_sources != 0) {
 		bool source = (search->sources >> entry->source & 1) != 0;
-		bool cnc = entry->cnc_level > 0 && (search->cnc_sources >> entry->cnc_source & 1) != 0;
+		bool cnc =
+		        entry->cnc_level > 0 && (search->cnc_sources >> entry->cnc_source & 1) != 0;
 		if (!source && !cnc) {
 			return false;
 		}
@@ -219,8 +216,8 @@ static bool query_fits(const struct log_search *search, const struct log_entry *
 	}
 	char address[ADDRESS_TEXT_SIZE];
 	size_t length = address_format(&entry->client, address);
-	const char *texts[] = {entry->url, entry->client_guid, entry->server_guid,
-	        entry->computer, entry->domain, entry->product};
+	const char *texts[] = {entry->url, entry->client_guid, entry->server_guid, entry->computer,
+	        entry->domain, entry->product};
 	for (size_t i = 0; i < SK_COUNT(texts); i++) {
 		if (text_contains(texts[i], strlen(texts[i]), search->keyword)) {
 			return true;
@@ -239,7 +236,7 @@ static bool entry_of(
 		        .success = sqlite3_column_int(row, 2) != 0,
 		        .description = database_text(row, 3, NULL)};
 		fit = (search->service < 0 || search->service == ret_entry->service) &&
-		        (search->result < 0 || search->result == ret_entry->success);
+		      (search->result < 0 || search->result == ret_entry->success);
 	} else {
 		read_query(row, ret_entry);
 		fit = query_fits(search, ret_entry);
@@ -316,8 +313,7 @@ static int compare_days(const void *a, const void *b)
 }
 
 /* The days that there are of a kind, newest first, in one allocation. */
-static int list_days(
-        const char *folder, enum log_kind kind, int64_t **ret_days, size_t *ret_count)
+static int list_days(const char *folder, enum log_kind kind, int64_t **ret_days, size_t *ret_count)
 {
 	DIR *entries = opendir(folder);
 	if (entries == NULL) {
@@ -332,9 +328,8 @@ static int list_days(
 		if (log_file_parse(entry->d_name, &found, &day) != 0 || found != kind) {
 			continue;
 		}
-		int64_t *more = count % 64 != 0 ?
-		        days :
-		        mem_resize(days, count + 64, sizeof(*days));
+		int64_t *more =
+		        count % 64 != 0 ? days : mem_resize(days, count + 64, sizeof(*days));
 		if (more == NULL) {
 			status = -ENOMEM;
 			break;

@@ -19,8 +19,8 @@ struct log_file {
 
 /* "<folder>/<kind>-<YYYY-MM-DD>.db" */
 #define LOG_PATH_MAX 256
-int log_file_path(const char *folder, enum log_kind kind, int64_t day, char ret_path[LOG_PATH_MAX])
-        SK_MUST_USE;
+int log_file_path(const char *folder, enum log_kind kind, int64_t day,
+        char ret_path[LOG_PATH_MAX]) SK_MUST_USE;
 /* The kind and day of a file name ("blocked-2026-11-23.db"); 0 or SK_E_SYNTAX. */
 int log_file_parse(const char *name, enum log_kind *ret_kind, int64_t *ret_day) SK_MUST_USE;
 
@@ -28,7 +28,8 @@ int log_file_open(const char *folder, enum log_kind kind, int64_t day, struct lo
         struct error *error) SK_MUST_USE;
 void log_file_close(struct log_file *file);
 
-/* Adds an entry; begins a transaction when none is open. An entry of the same key stays as it is. */
+/* Adds an entry; begins a transaction when none is open. An entry of the same key stays as it is.
+ */
 int log_file_add_query(struct log_file *file, int64_t key, const struct event_query *query,
         struct error *error) SK_MUST_USE;
 int log_file_add_service(struct log_file *file, int64_t key, int service, bool success,

@@ -182,6 +182,31 @@ static void close_file(struct logs *logs, size_t index)
 	logs->files[index] = logs->files[--logs->file_count];
 }
 
+/* A damaged file must not stop the log: it gets another name, and the next attempt a new file. */
+static void set_aside(struct logs *logs, enum log_kind kind, int64_t day)
+{
+	for (size_t i = logs->file_count; i > 0; i--) {
+		if (logs->files[i - 1].kind == kind && logs->files[i - 1].day == day) {
+			close_file(logs, i - 1);
+		}
+	}
+	char path[LOG_PATH_MAX], aside[LOG_PATH_MAX + 16];
+	if (log_file_path(logs->folder, kind, day, path) != 0) {
+		return;
+	}
+	snprintf(aside, sizeof(aside), "%s.damaged", path);
+	log_error("logs", "%s is damaged and set aside: %s", path,
+	        rename(path, aside) == 0 ? aside : sk_strerror(-errno));
+	static const char *const ends[] = {"-wal", "-shm"};
+	for (size_t i = 0; i < SK_COUNT(ends); i++) {
+		char beside[LOG_PATH_MAX + 8];
+		snprintf(beside, sizeof(beside), "%s%s", path, ends[i]);
+		if (unlink(beside) != 0 && errno != ENOENT) {
+			log_error("logs", "%s: %s", beside, sk_strerror(-errno));
+		}
+	}
+}
+
 /* The open file of a kind and day. The oldest one without a transaction makes room. */
 static int file_of(struct logs *logs, enum log_kind kind, int64_t day, struct log_file **ret_file,
         struct error *error)
@@ -198,15 +223,30 @@ static int file_of(struct logs *logs, enum log_kind kind, int64_t day, struct lo
 			oldest = i;
 		}
 	}
-	if (logs->file_count == OPEN_FILES_MAX && oldest < OPEN_FILES_MAX) {
+	int status = 0;
+	if (logs->file_count == OPEN_FILES_MAX) {
+		/* What is committed early and written again stays what it is. */
+		oldest = oldest < OPEN_FILES_MAX ? oldest : 0;
+		status = log_file_commit(&logs->files[oldest], error);
 		close_file(logs, oldest);
 	}
-	if (logs->file_count == OPEN_FILES_MAX) {
-		return error_set(error, SK_E_LIMIT, "entries of too many days at once");
+	if (status == 0) {
+		status = log_file_open(
+		        logs->folder, kind, day, &logs->files[logs->file_count], error);
 	}
-	int status = log_file_open(logs->folder, kind, day, &logs->files[logs->file_count], error);
+	if (status == SK_E_CORRUPT || status == SK_E_VERSION) {
+		set_aside(logs, kind, day);
+	}
 	if (status == 0) {
 		*ret_file = &logs->files[logs->file_count++];
+	}
+	return status;
+}
+
+static int written(struct logs *logs, const struct log_file *file, int status)
+{
+	if (status == SK_E_CORRUPT) {
+		set_aside(logs, file->kind, file->day);
 	}
 	return status;
 }
@@ -222,7 +262,7 @@ static int write_query(
 		return status;
 	}
 	int64_t key = time << LOG_KEY_BITS | (number & KEY_MASK);
-	return log_file_add_query(file, key, &event->query, error);
+	return written(logs, file, log_file_add_query(file, key, &event->query, error));
 }
 
 /* Visits the events of a packet that go to a log (`counters` false) or to the counters. */
@@ -243,7 +283,7 @@ static int write_packet(
 			break;
 		}
 		bool query = event.kind == EVENT_BLOCKED ||
-		        (event.kind == EVENT_ACCESS && !item->without_access);
+		             (event.kind == EVENT_ACCESS && !item->without_access);
 		if (counters) {
 			status = counters_add(&logs->counters, &event, header.sent, error);
 		} else if (query) {
@@ -256,11 +296,14 @@ static int write_packet(
 static int write_service(struct logs *logs, const struct item *item, struct error *error)
 {
 	struct log_file *file;
-	int status = file_of(logs, LOG_SERVICE, (item->key >> LOG_KEY_BITS) / LOG_DAY_MS, &file,
-	        error);
-	return status != 0 ? status :
-	                     log_file_add_service(file, item->key, item->service, item->success,
-	                             (const char *)item->data, error);
+	int status =
+	        file_of(logs, LOG_SERVICE, (item->key >> LOG_KEY_BITS) / LOG_DAY_MS, &file, error);
+	if (status != 0) {
+		return status;
+	}
+	return written(logs, file,
+	        log_file_add_service(file, item->key, item->service, item->success,
+	                (const char *)item->data, error));
 }
 
 static int write_logs(struct logs *logs, const struct list *batch, struct error *error)
@@ -268,8 +311,8 @@ static int write_logs(struct logs *logs, const struct list *batch, struct error 
 	int status = 0;
 	for (const struct item *item = batch->first; status == 0 && item != NULL;
 	        item = item->next) {
-		status = item->is_packet ? write_packet(logs, item, false, error) :
-		                           write_service(logs, item, error);
+		status = item->is_packet ? write_packet(logs, item, false, error)
+		                         : write_service(logs, item, error);
 	}
 	uint64_t stored[LOG_KIND_COUNT] = {0};
 	for (size_t i = 0; i < logs->file_count; i++) {

@@ -33,8 +33,8 @@ struct logs_options {
 	int retry_ms; /* after a failure: 1000 */
 };
 
-int logs_start(const struct logs_options *options, struct logs **ret_logs, struct error *error)
-        SK_MUST_USE;
+int logs_start(const struct logs_options *options, struct logs **ret_logs,
+        struct error *error) SK_MUST_USE;
 /* Writes what waits (once), then ends the thread. NULL allowed. */
 void logs_stop(struct logs *logs);
 

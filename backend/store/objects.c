@@ -31,8 +31,8 @@ static void read_row(sqlite3_stmt *statement, struct object_row *ret_row)
 	};
 }
 
-int objects_add(struct store *store, const struct object_row *row, int64_t *ret_id,
-        struct error *error)
+int objects_add(
+        struct store *store, const struct object_row *row, int64_t *ret_id, struct error *error)
 {
 	sqlite3_stmt *add = store->statements[STORE_OBJECTS][OBJECTS_ADD];
 	sqlite3_bind_int(add, 1, row->list);
@@ -111,8 +111,8 @@ static bool fits(const struct object_row *row, const struct object_filter *filte
 		return false;
 	}
 	return filter->search == NULL ||
-	        text_contains(row->value, strlen(row->value), filter->search) ||
-	        text_contains(row->comment, strlen(row->comment), filter->search);
+	       text_contains(row->value, strlen(row->value), filter->search) ||
+	       text_contains(row->comment, strlen(row->comment), filter->search);
 }
 
 int objects_scan(struct store_reader *reader, int64_t before, const struct object_filter *filter,
@@ -137,9 +137,9 @@ int objects_scan(struct store_reader *reader, int64_t before, const struct objec
 	return status;
 }
 
-int objects_each(struct store_reader *reader, object_visit_fn *visit, void *context,
-        struct error *error)
+int objects_each(
+        struct store_reader *reader, object_visit_fn *visit, void *context, struct error *error)
 {
-	return visit_rows(&reader->database, reader->statements[READER_OBJECTS_EACH], visit,
-	        context, error);
+	return visit_rows(
+	        &reader->database, reader->statements[READER_OBJECTS_EACH], visit, context, error);
 }

@@ -3,7 +3,8 @@
 #include <stdio.h>
 
 #define COLUMNS                                                                                    \
-	"generation, kind, version, name, entries, size, created, activated, active, source, error"
+	"generation, kind, version, name, entries, size, created, activated, active, source, "     \
+	"error"
 
 enum {
 	PATTERNS_ADD,
@@ -123,8 +124,8 @@ static int get_one(
 	return status != 0 ? status : error_set(error, SK_E_NOT_FOUND, "pattern generation");
 }
 
-int patterns_get(struct store *store, int64_t generation, struct pattern_row *ret_row,
-        struct error *error)
+int patterns_get(
+        struct store *store, int64_t generation, struct pattern_row *ret_row, struct error *error)
 {
 	sqlite3_bind_int64(store->statements[STORE_PATTERNS][PATTERNS_GET], 1, generation);
 	return get_one(store, PATTERNS_GET, ret_row, error);

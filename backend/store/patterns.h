@@ -25,8 +25,8 @@ int patterns_remove(struct store *store, int64_t generation, struct error *error
 /* Makes it the active one of its kind, and none other. */
 int patterns_set_active(struct store *store, enum pattern_kind kind, int64_t generation,
         int64_t now, struct error *error) SK_MUST_USE;
-int patterns_set_error(struct store *store, int64_t generation, const char *text,
-        struct error *error) SK_MUST_USE;
+int patterns_set_error(
+        struct store *store, int64_t generation, const char *text, struct error *error) SK_MUST_USE;
 
 /* SK_E_NOT_FOUND. */
 int patterns_get(struct store *store, int64_t generation, struct pattern_row *ret_row,

@@ -44,10 +44,10 @@ const char *const store_rules_sql[] = {
                        " AND r.id >= ?3 AND (r.batch = ?4 OR " VISIBLE ")",
         [RULES_CHANGED] = "SELECT " RULE_COLUMNS " FROM rules r WHERE r.revision > 0"
                           " AND r.revision > ?1 AND " VISIBLE " ORDER BY r.id",
-        [RULES_CHANGED_BATCH] = "SELECT " RULE_COLUMNS " FROM batches c JOIN rules r"
-                                " ON r.batch = c.id AND r.batch > 0 WHERE c.revision > ?1"
-                                " AND c.state = 1 AND r.revision <= ?1 AND r.id >= " FLOOR
-                                " ORDER BY r.id",
+        [RULES_CHANGED_BATCH] =
+                "SELECT " RULE_COLUMNS " FROM batches c JOIN rules r"
+                " ON r.batch = c.id AND r.batch > 0 WHERE c.revision > ?1"
+                " AND c.state = 1 AND r.revision <= ?1 AND r.id >= " FLOOR " ORDER BY r.id",
         [RULES_REMOVED] = "SELECT id FROM removed WHERE object = ?2 AND revision > ?1",
         [RULES_UNDONE] = "SELECT r.id FROM batches c JOIN rules r ON r.batch = c.id AND"
                          " r.batch > 0 WHERE c.revision > ?1 AND c.state = 2",
@@ -122,8 +122,8 @@ static int check_same(struct store *store, const struct rule_row *row, int64_t d
 		        strcmp(other.targets, row->targets) == 0) {
 			int64_t id = other.id;
 			sqlite3_reset(same);
-			return error_set(error, SK_E_EXISTS, "rule %lld says the same",
-			        (long long)id);
+			return error_set(
+			        error, SK_E_EXISTS, "rule %lld says the same", (long long)id);
 		}
 	}
 	return status;
@@ -345,8 +345,8 @@ static bool fits(const struct rule_row *row, const struct rule_filter *filter)
 		return false;
 	}
 	return filter->search == NULL ||
-	        text_contains(row->pattern, strlen(row->pattern), filter->search) ||
-	        text_contains(row->comment, strlen(row->comment), filter->search);
+	       text_contains(row->pattern, strlen(row->pattern), filter->search) ||
+	       text_contains(row->comment, strlen(row->comment), filter->search);
 }
 
 int rules_scan(struct store_reader *reader, int64_t before, const struct rule_filter *filter,
@@ -382,8 +382,8 @@ int rules_each(struct store_reader *reader, const struct rule_view *view, rule_v
 	return visit_rows(&reader->database, each, visit, context, error);
 }
 
-int reader_meta(struct store_reader *reader, enum store_meta meta, int64_t *ret_value,
-        struct error *error)
+int reader_meta(
+        struct store_reader *reader, enum store_meta meta, int64_t *ret_value, struct error *error)
 {
 	sqlite3_stmt *get = reader->statements[READER_META];
 	sqlite3_bind_int64(get, 1, meta);

@@ -3,7 +3,8 @@
 
 #include "backend/store/store.h"
 
-/* A rule as stored. Texts are never NULL; of a row given to a visitor they live until it returns. */
+/* A rule as stored. Texts are never NULL; of a row given to a visitor they live until it returns.
+ */
 struct rule_row {
 	int64_t id;
 	int list; /* enum policy_list: approved or blocked */
@@ -27,14 +28,13 @@ typedef int rule_visit_fn(void *context, const struct rule_row *row);
 int rules_add(struct store *store, const struct rule_row *row, int64_t floor, int64_t *ret_id,
         struct error *error) SK_MUST_USE;
 /* All of the row but created and batch. SK_E_EXISTS, SK_E_NOT_FOUND. */
-int rules_update(
-        struct store *store, const struct rule_row *row, struct error *error) SK_MUST_USE;
+int rules_update(struct store *store, const struct rule_row *row, struct error *error) SK_MUST_USE;
 /* SK_E_NOT_FOUND when there is no visible rule of that id. */
 int rules_remove(struct store *store, int64_t id, struct error *error) SK_MUST_USE;
 
 /* A visible rule with its hits, in one piece of memory (mem_free). SK_E_NOT_FOUND. */
-int rules_get(
-        struct store *store, int64_t id, struct rule_row **ret_row, struct error *error) SK_MUST_USE;
+int rules_get(struct store *store, int64_t id, struct rule_row **ret_row,
+        struct error *error) SK_MUST_USE;
 
 /* Visible rules that changed after `revision`, in order of id. */
 int rules_each_changed(struct store *store, int64_t revision, rule_visit_fn *visit, void *context,

@@ -48,8 +48,8 @@ static int load_meta(struct store *store, struct error *error)
 int store_open(const char *path, struct store *ret_store, struct error *error)
 {
 	struct store store = {0};
-	int status = database_open(path, "config.db", &schema_config, DATABASE_WRITE_FULL,
-	        &store.database, error);
+	int status = database_open(
+	        path, "config.db", &schema_config, DATABASE_WRITE_FULL, &store.database, error);
 	for (int group = 0; status == 0 && group < STORE_GROUP_COUNT; group++) {
 		status = database_prepare(&store.database, group_sql[group],
 		        count_sql(group_sql[group]), store.statements[group], error);
@@ -94,8 +94,8 @@ int store_begin(struct store *store, struct error *error)
 {
 	int status = database_begin(&store->database, error);
 	if (status == 0) {
-		status = store_set_meta(
-		        store, META_REVISION, store->meta[META_REVISION] + 1, error);
+		status =
+		        store_set_meta(store, META_REVISION, store->meta[META_REVISION] + 1, error);
 	}
 	if (status == 0) {
 		status = store_set_meta(

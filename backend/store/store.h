@@ -90,8 +90,8 @@ extern const char *const store_reader_sql[];
 typedef void store_setting_fn(void *context, const char *name, const char *value);
 int store_settings_each(struct store *store, store_setting_fn *visit, void *context,
         struct error *error) SK_MUST_USE;
-int store_settings_set(struct store *store, const char *name, const char *value,
-        struct error *error) SK_MUST_USE;
+int store_settings_set(
+        struct store *store, const char *name, const char *value, struct error *error) SK_MUST_USE;
 
 /* hits.c: how often a rule or object decided; `list` is enum policy_list. */
 int store_hits_add(struct store *store, int list, int64_t id, int64_t hits, int64_t last,
@@ -108,9 +108,8 @@ struct store_job {
 	char error_code[32];
 	char error_text[512];
 };
-int store_jobs_add(
-        struct store *store, const char *verb, int64_t now, int64_t *ret_id, struct error *error)
-        SK_MUST_USE;
+int store_jobs_add(struct store *store, const char *verb, int64_t now, int64_t *ret_id,
+        struct error *error) SK_MUST_USE;
 int store_jobs_finish(
         struct store *store, const struct store_job *job, struct error *error) SK_MUST_USE;
 /* SK_E_NOT_FOUND. The caller frees `result`. */

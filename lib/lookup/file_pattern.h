@@ -29,6 +29,8 @@ const struct lookup_file *file_pattern_file(const struct file_pattern *pattern);
 
 /* No allocation, no lock, any thread. */
 void file_pattern_prefetch(const struct file_pattern *pattern, const struct digest *digest);
+/* The second access of a digest, to be started some time or a few digests after the first. */
+void file_pattern_prefetch_slot(const struct file_pattern *pattern, const struct digest *digest);
 bool file_pattern_find(const struct file_pattern *pattern, const struct digest *digest,
         struct file_value *ret_value);
 

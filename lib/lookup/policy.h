@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/base/buf.h"
 #include "lib/base/siphash.h"
 #include "lib/data/rule.h"
 #include "lib/lookup/lookup_file.h"
@@ -18,7 +17,13 @@
  * An entry of a URL is found by the key of an expression (the last ≤ 5 components of its host with
  * the deepest path form that every URL it covers also has), and then decided by its text, so that
  * hosts and folders of any depth, pages and wildcards are exact, and no key collision can matter.
+ *
+ * The hosts of a URL that may have entries are those of url_expressions() and, with
+ * POLICY_HAS_TOPS, its last component alone. Its path forms are: the path with query, the path, and
+ * the folders from the root to its POLICY_FOLDERS_MAX-th '/'.
  */
+#define POLICY_FOLDERS_MAX 16
+
 struct policy_entry {
 	enum policy_list list;
 	int64_t id;
@@ -39,8 +44,25 @@ int policy_open(
 void policy_close(struct policy *policy); /* NULL allowed */
 
 const struct siphash_key *policy_key(const struct policy *policy);
+const struct lookup_file *policy_file(const struct policy *policy);
 uint32_t policy_entry_count(const struct policy *policy);
+
+/* What kinds of entries there are, so that a look-up skips the rest: a set of bits. */
+enum policy_content {
+	POLICY_HAS_URLS = 1u << 0, /* found by keys of expressions */
+	POLICY_HAS_TOPS = 1u << 1, /* of these, some whose host has one component and sub-domains */
+	POLICY_HAS_ADDRESSES = 1u << 2,
+	POLICY_HAS_DIGESTS = 1u << 3,
+	POLICY_HAS_KEYWORDS = 1u << 4,
+	POLICY_HAS_REMOVALS = 1u << 5, /* an overlay that switches entries of its base off */
+};
+unsigned policy_content(const struct policy *policy);
+
 void policy_entry(const struct policy *policy, uint32_t index, struct policy_entry *ret_entry);
+
+/* May `overlay` be used with `base` (NULL: none)? An overlay with removals goes with one base only.
+ */
+bool policy_fits(const struct policy *overlay, const struct policy *base);
 
 /* Of an overlay: is this entry of the base (by index) switched off? */
 bool policy_removes(const struct policy *overlay, uint32_t base_index);
@@ -62,8 +84,13 @@ const uint32_t *policy_find_digest(
 const uint32_t *policy_find_address(const struct policy *policy, const struct address *address,
         const struct address_prefix *outer, struct address_prefix *ret_prefix, uint32_t *ret_count);
 
-/* Does the entry (a URL, page, domain or wildcard) cover the canonical URL, by its text? */
+/* Does the entry (a URL, page, domain, wildcard or address) cover the canonical URL, by its text?
+ * False for keywords and digests. */
 bool policy_entry_covers(const struct policy *policy, uint32_t index, const struct url *url);
+
+/* Is this the digest of the entry, in full? */
+bool policy_entry_covers_digest(
+        const struct policy *policy, uint32_t index, const struct digest *digest);
 
 struct policy_builder;
 
@@ -78,12 +105,14 @@ int policy_builder_add_rule(
 int policy_builder_add_object(struct policy_builder *builder, const struct object *object,
         struct error *error) SK_MUST_USE;
 
-/* For an overlay: `base` is the one it goes with; entries (list, id) of it that no longer count. */
+/* For an overlay: `base` is the one it goes with, open until the file is written; (list, id) is an
+ * entry of it that no longer counts (one that it does not have is success: there is nothing to
+ * remove). SK_E_CONFLICT for a second base. */
 int policy_builder_remove(struct policy_builder *builder, const struct policy *base,
         enum policy_list list, int64_t id) SK_MUST_USE;
 
-/* Writes the file. Keyword rules are in it as entries; their index is the id that the keyword set
- * reports. */
+/* Writes the file; at most once. SK_E_EXISTS when an entry (list, id) was added twice. Keyword
+ * rules are in it as entries; their index is the id that the keyword set reports. */
 int policy_builder_write(struct policy_builder *builder, int fd, struct error *error) SK_MUST_USE;
 
 #endif

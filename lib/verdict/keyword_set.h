@@ -18,9 +18,16 @@
  * canonical URL.
  */
 
-/* Is this an expression that we take: length, repeats (LIMIT_KEYWORD_*), no back-reference or
- * look-around, within compile cost? Compiles it alone: up to 100 ms; in a job or with care. The
- * reason in `error` is for administrators. */
+/* What can be said of an expression by reading it, in microseconds: length, repeats
+ * (LIMIT_KEYWORD_*), ASCII without NUL, no back-reference or look-around. SK_E_LIMIT, SK_E_SYNTAX
+ * or SK_E_UNSUPPORTED; the reason in `error` is for administrators. */
+int keyword_check_text(const char *expression, size_t length, struct error *error) SK_MUST_USE;
+
+/* The same and whether it compiles alone, to what matches more than the empty text, within
+ * KEYWORD_COMPILE_MS of processor time (measured when it is over: a hostile expression takes
+ * longer, so in a job with limits) and KEYWORD_DATABASE_MAX bytes. */
+#define KEYWORD_COMPILE_MS 100
+#define KEYWORD_DATABASE_MAX (16 * 1024 * 1024)
 int keyword_check(const char *expression, size_t length, struct error *error) SK_MUST_USE;
 
 /*
@@ -41,7 +48,11 @@ int keyword_set_open(
 void keyword_set_close(struct keyword_set *set); /* NULL allowed */
 size_t keyword_set_count(const struct keyword_set *set);
 
-/* Scratch memory of one thread, grown to fit a set before that is used for queries. */
+/* Was the set compiled from this very policy file (by its checksum)? */
+bool keyword_set_fits(const struct keyword_set *set, const struct policy *policy);
+
+/* Scratch memory of one thread, grown to fit a set before that is used for queries. `*scratch` is
+ * NULL at first. */
 struct keyword_scratch;
 int keyword_scratch_fit(
         struct keyword_scratch **scratch, const struct keyword_set *set) SK_MUST_USE;

@@ -1,0 +1,47 @@
+#include "config.h"
+
+#include "job/kinds.h"
+
+#include <stddef.h>
+
+#define KIB UINT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+/* Memory is beyond what the program has at its start; time is the processor's, the starter watches
+ * the clock. */
+static const struct job_description kinds[JOB_KIND_COUNT] = {
+        [JOB_CERTIFICATE] = {.kind = JOB_CERTIFICATE,
+                .prepare = certificate_prepare,
+                .run = certificate_run,
+                .descriptors_min = 1,
+                .descriptors_max = 1,
+                .sandbox = {.memory = 16 * MIB,
+                        .output = 64 * KIB,
+                        .cpu_ms = 10000,
+                        .files = 16}},
+        [JOB_PROBE] = {.kind = JOB_PROBE,
+                .prepare = probe_prepare,
+                .run = probe_run,
+                .sandbox = {.memory = 64 * MIB,
+                        .output = 0,
+                        .cpu_ms = 10000,
+                        .files = 32,
+                        .sockets = true}},
+        [JOB_UNPACK] = {.kind = JOB_UNPACK,
+                .run = unpack_run,
+                .descriptors_min = 2,
+                .descriptors_max = 2,
+                .sandbox = {.memory = 5 * GIB,
+                        .output = 4 * GIB,
+                        .cpu_ms = 600000,
+                        .files = 16}},
+};
+
+const struct job_description *job_describe(enum job_kind kind)
+{
+	if (kind <= JOB_NONE || kind >= JOB_KIND_COUNT || kinds[kind].run == NULL) {
+		return NULL;
+	}
+	return &kinds[kind];
+}

@@ -1,0 +1,377 @@
+#include <errno.h>
+#include <string.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/limits.h"
+#include "lib/base/mem.h"
+#include "lib/lookup/host_filter.h"
+#include "lib/lookup/key_table.h"
+#include "lib/lookup/pattern_meta.h"
+#include "lib/lookup/radix_sort.h"
+#include "lib/lookup/web_entries.h"
+#include "lib/lookup/web_format.h"
+
+/* The text of an entry: length of the host, its highest bit set for an address; length of path
+ * and query; the text. */
+#define TEXT_HEADER_SIZE 4
+#define HOST_IS_ADDRESS 0x8000u
+
+int web_builder_new(const struct siphash_key *key, struct web_builder **ret_builder)
+{
+	struct web_builder *builder = mem_new(1, sizeof(*builder));
+	if (builder == NULL) {
+		return -ENOMEM;
+	}
+	builder->key = *key;
+	*ret_builder = builder;
+	return 0;
+}
+
+void web_builder_free(struct web_builder *builder)
+{
+	if (builder != NULL) {
+		web_values_release(&builder->values);
+		text_arena_release(&builder->texts);
+		mem_free(builder->entries);
+		mem_free(builder->prefixes);
+		mem_free(builder->excludes);
+		mem_free(builder);
+	}
+}
+
+void web_entry_url(
+        const struct web_builder *builder, const struct web_entry *entry, struct url *ret_url)
+{
+	const unsigned char *text =
+	        text_arena_at(&builder->texts, entry->low_place & WEB_PLACE_MASK);
+	unsigned host = bytes_get_le16(text);
+	uint32_t host_length = host & ~HOST_IS_ADDRESS;
+	uint32_t rest = bytes_get_le16(text + 2);
+	const char *path = (const char *)text + TEXT_HEADER_SIZE + host_length;
+	const char *query = memchr(path, '?', rest);
+	uint32_t path_length = query != NULL ? (uint32_t)(query - path) : rest;
+	*ret_url = (struct url){
+	        .text = (const char *)text + TEXT_HEADER_SIZE,
+	        .length = host_length + rest,
+	        .host_length = host_length,
+	        .path_start = host_length,
+	        .path_length = path_length,
+	        .query_length = rest - path_length,
+	        /* Which address does not matter to those who ask. */
+	        .address.family = (host & HOST_IS_ADDRESS) != 0 ? ADDRESS_V4 : ADDRESS_NONE,
+	};
+}
+
+/* Room for one more item in an array that grows by half. */
+static int make_room(void **items, size_t count, size_t *capacity, size_t size)
+{
+	if (count < *capacity) {
+		return 0;
+	}
+	size_t larger = *capacity + *capacity / 2 + 1024;
+	void *memory = mem_resize(*items, larger, size);
+	if (memory == NULL) {
+		return -ENOMEM;
+	}
+	*items = memory;
+	*capacity = larger;
+	return 0;
+}
+
+/* Index of a value that is added; at most LIMIT_PATTERN_VALUES different ones. */
+static int intern_value(
+        struct web_builder *builder, const struct web_value *value, uint32_t *ret_index)
+{
+	struct web_values *values = &builder->values;
+	if (builder->last_value < values->count &&
+	        web_value_compare(&values->items[builder->last_value], value) == 0) {
+		*ret_index = builder->last_value;
+		return 0;
+	}
+	if (!web_value_is_valid(value)) {
+		return SK_E_RANGE;
+	}
+	uint32_t index;
+	int status = web_values_intern(values, value, &index);
+	if (status == 0 && index >= LIMIT_PATTERN_VALUES) {
+		status = SK_E_LIMIT;
+	}
+	if (status == 0) {
+		builder->last_value = index;
+		*ret_index = index;
+	}
+	return status;
+}
+
+int web_builder_add(
+        struct web_builder *builder, const struct url *url, const struct web_value *value)
+{
+	uint32_t rest = url->path_length + url->query_length;
+	uint32_t index;
+	uint64_t place;
+	if (url->host_length >= HOST_IS_ADDRESS || rest > UINT16_MAX ||
+	        builder->count >= KEY_TABLE_COUNT_MAX) {
+		return SK_E_LIMIT;
+	}
+	int status = intern_value(builder, value, &index);
+	if (status == 0) {
+		status = make_room((void **)&builder->entries, builder->count, &builder->capacity,
+		        sizeof(*builder->entries));
+	}
+	if (status != 0) {
+		return status;
+	}
+	unsigned char *text =
+	        text_arena_add(&builder->texts, TEXT_HEADER_SIZE + url->host_length + rest, &place);
+	if (text == NULL) {
+		return -ENOMEM;
+	}
+	unsigned flag = url->address.family != ADDRESS_NONE ? HOST_IS_ADDRESS : 0;
+	bytes_put_le16(text, (uint16_t)(url->host_length | flag));
+	bytes_put_le16(text + 2, (uint16_t)rest);
+	memcpy(text + TEXT_HEADER_SIZE, url->text + url->host_start, url->host_length);
+	memcpy(text + TEXT_HEADER_SIZE + url->host_length, url->text + url->path_start, rest);
+	struct lookup_key key = lookup_key_from_hash(
+	        siphash(&builder->key, text + TEXT_HEADER_SIZE, url->host_length + rest));
+	builder->entries[builder->count++] = (struct web_entry){
+	        .high = key.high,
+	        .low_place = (key.low & ~WEB_PLACE_MASK) | place,
+	        .value = index,
+	};
+	builder->sorted = false;
+	return 0;
+}
+
+int web_builder_add_prefix(struct web_builder *builder, const struct address_prefix *prefix,
+        const struct web_value *value)
+{
+	uint32_t index;
+	int status = intern_value(builder, value, &index);
+	if (status == 0) {
+		status = make_room((void **)&builder->prefixes, builder->prefix_count,
+		        &builder->prefix_capacity, sizeof(*builder->prefixes));
+	}
+	if (status == 0) {
+		builder->prefixes[builder->prefix_count++] =
+		        (struct prefix_entry){.prefix = *prefix, .value = index};
+	}
+	return status;
+}
+
+int web_builder_exclude(struct web_builder *builder, const char *expression, size_t length)
+{
+	int status = make_room((void **)&builder->excludes, builder->exclude_count,
+	        &builder->exclude_capacity, sizeof(*builder->excludes));
+	if (status == 0) {
+		builder->excludes[builder->exclude_count++] = lookup_key_cut(
+		        lookup_key_from_hash(siphash(&builder->key, expression, length)),
+		        KEY_TABLE_EXPRESSION_SIZE);
+	}
+	return status;
+}
+
+static struct siphash_value host_hash(
+        const struct web_builder *builder, const struct web_entry *entry)
+{
+	struct url url;
+	web_entry_url(builder, entry, &url);
+	return siphash(&builder->key, url.text, url.host_length);
+}
+
+/* How many different hosts the entries that are written have. */
+static int count_hosts(const struct web_builder *builder, uint64_t written, uint64_t *ret_count)
+{
+	uint64_t *hashes = mem_new((size_t)written, sizeof(*hashes));
+	if (hashes == NULL) {
+		return -ENOMEM;
+	}
+	size_t count = 0;
+	for (size_t i = 0; i < builder->count; i++) {
+		if (web_entry_is_written(&builder->entries[i])) {
+			hashes[count++] = host_hash(builder, &builder->entries[i]).high;
+		}
+	}
+	radix_sort(hashes, count, 1);
+	uint64_t distinct = 0;
+	for (size_t i = 0; i < count; i++) {
+		distinct += i == 0 || hashes[i] != hashes[i - 1];
+	}
+	mem_free(hashes);
+	*ret_count = distinct;
+	return 0;
+}
+
+static int write_hosts(
+        const struct web_builder *builder, uint64_t host_count, struct lookup_writer *writer)
+{
+	struct host_filter_builder filter;
+	int status = host_filter_builder_init(&filter, host_count, HOST_FILTER_BITS_PER_HOST);
+	if (status != 0) {
+		return status;
+	}
+	for (size_t i = 0; i < builder->count; i++) {
+		if (web_entry_is_written(&builder->entries[i])) {
+			host_filter_builder_add(&filter, host_hash(builder, &builder->entries[i]));
+		}
+	}
+	status = host_filter_builder_write(&filter, writer, WEB_HOSTS_ID);
+	host_filter_builder_release(&filter);
+	return status;
+}
+
+static int write_urls(const struct web_builder *builder, const uint32_t *rank, uint64_t written,
+        uint32_t value_max, struct lookup_writer *writer)
+{
+	struct key_table_writer table;
+	int status = key_table_writer_start(
+	        &table, writer, WEB_URLS_ID, written, KEY_TABLE_EXPRESSION_SIZE, value_max);
+	if (status != 0) {
+		return status;
+	}
+	for (size_t i = 0; i < builder->count && status == 0; i++) {
+		const struct web_entry *entry = &builder->entries[i];
+		if (web_entry_is_written(entry)) {
+			status = key_table_writer_add(
+			        &table, web_entry_key(entry), rank[entry->merged] - 1);
+		}
+	}
+	if (status != 0) {
+		key_table_writer_release(&table);
+		return status;
+	}
+	return key_table_writer_finish(&table);
+}
+
+/* What goes into the file, all of it known before the first byte is written. */
+struct web_content {
+	struct pattern_meta meta;
+	struct prefix_entry *prefixes;
+	size_t prefix_count;
+	uint32_t *rank; /* of values, 1 + place */
+	struct web_value *values;
+	uint32_t value_count;
+};
+
+static void content_release(struct web_content *content)
+{
+	mem_free(content->prefixes);
+	mem_free(content->rank);
+	mem_free(content->values);
+}
+
+static int rank_values(struct web_builder *builder, struct web_content *content)
+{
+	content->rank = mem_new(builder->values.count, sizeof(*content->rank));
+	if (content->rank == NULL) {
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < builder->count; i++) {
+		if (web_entry_is_written(&builder->entries[i])) {
+			content->rank[builder->entries[i].merged] = 1;
+			content->meta.info.url_count++;
+		}
+	}
+	for (size_t i = 0; i < content->prefix_count; i++) {
+		content->rank[content->prefixes[i].value] = 1;
+	}
+	int status = web_values_rank(
+	        &builder->values, content->rank, &content->values, &content->value_count);
+	uint64_t all_origins = pattern_all_origins(content->meta.info.source_count);
+	for (uint32_t i = 0; status == 0 && i < content->value_count; i++) {
+		status = (content->values[i].origins & ~all_origins) != 0 ? SK_E_RANGE : 0;
+	}
+	for (size_t i = 0; i < content->prefix_count && status == 0; i++) {
+		struct prefix_entry *prefix = &content->prefixes[i];
+		prefix->value = content->rank[prefix->value] - 1;
+		if (prefix->prefix.address.family == ADDRESS_V4) {
+			content->meta.info.v4_count++;
+		} else {
+			content->meta.info.v6_count++;
+		}
+	}
+	return status;
+}
+
+static int gather(struct web_builder *builder, struct web_write *write, struct web_content *content)
+{
+	int status = web_merge(builder, write);
+	if (status == 0) {
+		status = web_drop_covered(builder, write);
+	}
+	if (status == 0) {
+		status = web_merge_prefixes(
+		        builder, write, &content->prefixes, &content->prefix_count);
+	}
+	if (status == 0) {
+		status = rank_values(builder, content);
+	}
+	if (status == 0) {
+		struct pattern_info *info = &content->meta.info;
+		content->meta.key = builder->key;
+		status = count_hosts(builder, info->url_count, &info->host_count);
+		write->counts.added = builder->count + builder->prefix_count;
+		write->counts.written = info->url_count + content->prefix_count;
+	}
+	return status;
+}
+
+static int write_chunks(const struct web_builder *builder, const struct web_content *content,
+        struct lookup_writer *writer)
+{
+	const struct pattern_info *info = &content->meta.info;
+	uint32_t value_max = content->value_count > 0 ? content->value_count - 1 : 0;
+	int status = pattern_meta_write(&content->meta, writer);
+	if (status == 0) {
+		status = web_values_write(content->values, content->value_count, writer);
+	}
+	if (status == 0) {
+		status = write_hosts(builder, info->host_count, writer);
+	}
+	if (status == 0) {
+		status = write_urls(builder, content->rank, info->url_count, value_max, writer);
+	}
+	if (status == 0) {
+		status = prefix_table_write(
+		        writer, WEB_ADDRESSES_ID, content->prefixes, content->prefix_count);
+	}
+	return status;
+}
+
+int web_builder_write(struct web_builder *builder, int fd, const char *name, const char *version,
+        const char *const *sources, size_t source_count, build_conflict_fn *conflict, void *context,
+        struct build_counts *ret_counts, struct error *error)
+{
+	struct web_write write = {.conflict = conflict, .context = context};
+	struct web_content content = {0};
+	struct lookup_writer *writer = NULL;
+	int status =
+	        pattern_info_set(&content.meta.info, name, version, sources, source_count, error);
+	if (status != 0) {
+		return status;
+	}
+	status = gather(builder, &write, &content);
+	if (status == 0) {
+		status = lookup_writer_new(fd, LOOKUP_KIND_WEB, WEB_CHUNK_COUNT, &writer);
+	}
+	if (status == 0) {
+		status = write_chunks(builder, &content, writer);
+	}
+	content_release(&content);
+	if (status != 0) {
+		lookup_writer_free(writer);
+	} else {
+		status = lookup_writer_finish(writer);
+	}
+	if (status == SK_E_LIMIT) {
+		return error_set(error, status, "the pattern has more than %d different values",
+		        LIMIT_PATTERN_VALUES);
+	}
+	if (status == SK_E_RANGE) {
+		return error_set(error, status, "a value names a source that is not in the list");
+	}
+	if (status != 0) {
+		return error_set_code(error, status, "cannot write the pattern");
+	}
+	*ret_counts = write.counts;
+	return 0;
+}

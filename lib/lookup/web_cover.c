@@ -1,0 +1,166 @@
+#include <errno.h>
+
+#include "lib/base/mem.h"
+#include "lib/lookup/host_filter.h"
+#include "lib/lookup/key_table.h"
+#include "lib/lookup/web_entries.h"
+
+/*
+ * An entry is looked for under each of its less specific expressions among the entries themselves;
+ * a filter over all of them answers nearly all of the questions from the cache.
+ */
+#define FILTER_BITS 12
+#define ENTRIES_PER_BUCKET 8
+
+struct cover {
+	struct web_builder *builder;
+	struct host_filter_builder filter;
+	uint32_t *fanout; /* first entry of each bucket of the high word */
+	unsigned fanout_bits;
+};
+
+static uint8_t score_of(const struct web_builder *builder, const struct web_entry *entry)
+{
+	return builder->values.items[entry->merged].score;
+}
+
+/* The filter wants two words; the second one is made of the first, of which each bit counts. */
+static struct siphash_value filter_value(uint64_t high)
+{
+	return (struct siphash_value){.low = high * UINT64_C(0x9e3779b97f4a7c15), .high = high};
+}
+
+/* The lowest score of all, and whether any entry could be dropped at all. */
+static bool any_milder(const struct web_builder *builder, uint8_t *ret_worst)
+{
+	uint8_t worst = SCORE_MAX;
+	bool seen[SCORE_MAX + 1] = {false};
+	for (size_t i = 0; i < builder->count; i++) {
+		if (web_entry_is_written(&builder->entries[i])) {
+			seen[score_of(builder, &builder->entries[i])] = true;
+		}
+	}
+	for (unsigned score = SCORE_MAX + 1; score-- > 0;) {
+		worst = seen[score] ? (uint8_t)score : worst;
+	}
+	*ret_worst = worst;
+	for (unsigned score = worst + 1u; score < SCORE_LISTED_GOOD; score++) {
+		if (seen[score]) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static int cover_init(struct cover *cover, struct web_builder *builder)
+{
+	*cover = (struct cover){.builder = builder};
+	while (builder->count >> (cover->fanout_bits + 1) >= ENTRIES_PER_BUCKET &&
+	        cover->fanout_bits < KEY_TABLE_FANOUT_BITS_MAX) {
+		cover->fanout_bits++;
+	}
+	size_t buckets = (size_t)1 << cover->fanout_bits;
+	cover->fanout = mem_new(buckets + 1, sizeof(*cover->fanout));
+	if (cover->fanout == NULL) {
+		return -ENOMEM;
+	}
+	int status = host_filter_builder_init(&cover->filter, builder->count, FILTER_BITS);
+	if (status != 0) {
+		mem_free(cover->fanout);
+		return status;
+	}
+	size_t next = 0;
+	for (size_t i = 0; i < builder->count; i++) {
+		const struct web_entry *entry = &builder->entries[i];
+		size_t bucket = (size_t)((entry->high >> 1) >> (63 - cover->fanout_bits));
+		while (next <= bucket) {
+			cover->fanout[next++] = (uint32_t)i;
+		}
+		host_filter_builder_add(&cover->filter, filter_value(entry->high));
+	}
+	while (next <= buckets) {
+		cover->fanout[next++] = (uint32_t)builder->count;
+	}
+	return 0;
+}
+
+static void cover_release(struct cover *cover)
+{
+	mem_free(cover->fanout);
+	host_filter_builder_release(&cover->filter);
+}
+
+/* The entry that is written under `key`, or NULL. */
+static const struct web_entry *find(const struct cover *cover, struct lookup_key key)
+{
+	size_t bucket = (size_t)((key.high >> 1) >> (63 - cover->fanout_bits));
+	const struct web_entry *entries = cover->builder->entries;
+	key.low &= ~WEB_PLACE_MASK;
+	for (uint32_t i = cover->fanout[bucket]; i < cover->fanout[bucket + 1]; i++) {
+		if (entries[i].high == key.high && web_entry_is_written(&entries[i]) &&
+		        lookup_key_compare(web_entry_key(&entries[i]), key) == 0) {
+			return &entries[i];
+		}
+	}
+	return NULL;
+}
+
+/* Whether a less specific expression of `entry` has a lower score. */
+static bool is_covered(const struct cover *cover, const struct web_entry *entry)
+{
+	const struct web_builder *builder = cover->builder;
+	struct host_filter filter = host_filter_builder_view(&cover->filter);
+	uint8_t score = score_of(builder, entry);
+	struct url url;
+	struct url_expressions expressions;
+	web_entry_url(builder, entry, &url);
+	url_expressions(&url, &expressions);
+	for (unsigned i = 0; i < expressions.host_count; i++) {
+		struct siphash host;
+		siphash_init(&host, &builder->key);
+		siphash_update(
+		        &host, url.text + expressions.hosts[i].start, expressions.hosts[i].length);
+		for (unsigned j = i == 0 ? 1 : 0; j < expressions.path_count; j++) {
+			struct siphash state = host;
+			siphash_update(&state, url.text + expressions.paths[j].start,
+			        expressions.paths[j].length);
+			struct lookup_key key = lookup_key_from_hash(siphash_finish(&state));
+			if (!host_filter_may_have(&filter, filter_value(key.high))) {
+				continue;
+			}
+			const struct web_entry *outer = find(cover, key);
+			if (outer != NULL && score_of(builder, outer) < score) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+int web_drop_covered(struct web_builder *builder, struct web_write *write)
+{
+	struct cover cover;
+	uint8_t worst;
+	if (!any_milder(builder, &worst)) {
+		return 0;
+	}
+	int status = cover_init(&cover, builder);
+	if (status != 0) {
+		return status;
+	}
+	/* An entry that is dropped itself need not be asked any more: what covers it covers all
+	 * that it covers, and is worse. So the order does not matter. */
+	for (size_t i = 0; i < builder->count; i++) {
+		struct web_entry *entry = &builder->entries[i];
+		if (!web_entry_is_written(entry)) {
+			continue;
+		}
+		uint8_t score = score_of(builder, entry);
+		if (score > worst && score < SCORE_LISTED_GOOD && is_covered(&cover, entry)) {
+			entry->merged = WEB_ENTRY_DROPPED;
+			write->counts.dropped++;
+		}
+	}
+	cover_release(&cover);
+	return 0;
+}
