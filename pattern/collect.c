@@ -17,7 +17,6 @@
 
 #define REFUSED_LINES_MAX 1000000
 #define REFUSED_TEXT_MAX 1000
-#define REFUSED_FOLDER "refused"
 #define REFUSED_BUFFER (256 * 1024)
 
 struct collect {
@@ -72,19 +71,21 @@ static int refused_open(struct collect *collect)
 	char name[OUTPUT_NAME_MAX];
 	int folder = collect->compile->job->folder;
 	struct error *error = collect->compile->error;
-	if (mkdirat(folder, REFUSED_FOLDER, 0755) != 0 && errno != EEXIST) {
-		return error_set_code(error, -errno, "cannot make the folder " REFUSED_FOLDER);
+	if (mkdirat(folder, COMPILE_REFUSED_FOLDER, 0755) != 0 && errno != EEXIST) {
+		return error_set_code(
+		        error, -errno, "cannot make the folder " COMPILE_REFUSED_FOLDER);
 	}
-	collect->refused_folder =
-	        openat(folder, REFUSED_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	collect->refused_folder = openat(
+	        folder, COMPILE_REFUSED_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (collect->refused_folder < 0) {
-		return error_set_code(error, -errno, "cannot open the folder " REFUSED_FOLDER);
+		return error_set_code(
+		        error, -errno, "cannot open the folder " COMPILE_REFUSED_FOLDER);
 	}
 	refused_name(collect, name);
 	int status = output_start(collect->refused_folder, name, 0644, &collect->refused, error);
 	if (status == 0) {
 		snprintf(collect->counts->refused_file, sizeof(collect->counts->refused_file),
-		        REFUSED_FOLDER "/%.180s", name);
+		        COMPILE_REFUSED_FOLDER "/%.180s", name);
 	}
 	return status;
 }
@@ -477,7 +478,7 @@ static int collect_read(struct collect *collect, int fd)
 	if (status != 0) {
 		return status;
 	}
-	const struct feed_format *format;
+	const struct feed_format *format = NULL;
 	status = collect_format(collect, input, &format);
 	if (status == 0) {
 		const struct feed_columns *columns =

@@ -1,5 +1,6 @@
 #include "pattern/compile.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -12,6 +13,7 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/clock.h"
+#include "lib/base/file.h"
 #include "lib/base/mem.h"
 #include "lib/lookup/file_pattern.h"
 #include "lib/lookup/lookup_file.h"
@@ -211,13 +213,20 @@ static int read_lists(struct compile *compile)
 
 /* --- writing --- */
 
+/* What a run of the builder reports of conflicts. */
+struct conflicts {
+	struct report_items *items;
+	int status;
+};
+
 static void note_conflict(void *context, enum build_conflict_kind kind, const char *text,
         uint64_t bad_origins, uint64_t good_origins)
 {
-	struct report_items *items = context;
+	struct conflicts *conflicts = context;
 	(void)kind;
-	/* Without memory for the text it is only counted. */
-	(void)report_add(items, text, strlen(text), NULL, 0, bad_origins, good_origins);
+	int status = report_add(
+	        conflicts->items, text, strlen(text), NULL, 0, bad_origins, good_origins);
+	conflicts->status = conflicts->status != 0 ? conflicts->status : status;
 }
 
 /* The written file as readers will see it. */
@@ -265,13 +274,18 @@ static int write_round(struct compile *compile, struct output *output, uint64_t 
 {
 	const struct description *description = compile->job->description;
 	struct report *report = &compile->report;
+	struct conflicts conflicts = {&report->web.conflicts, 0};
 	report_clear(&report->web.conflicts);
 	if (ftruncate(output->fd, 0) != 0 || lseek(output->fd, 0, SEEK_SET) != 0) {
 		return error_set_code(compile->error, -errno, "cannot write %s", output->name);
 	}
 	int status = web_builder_write(compile->web, output->fd, description->name, report->version,
-	        description->sources, description->source_count, note_conflict,
-	        &report->web.conflicts, &report->web.counts, compile->error);
+	        description->sources, description->source_count, note_conflict, &conflicts,
+	        &report->web.counts, compile->error);
+	if (status == 0 && conflicts.status != 0) {
+		status =
+		        error_set_code(compile->error, conflicts.status, "cannot report conflicts");
+	}
 	return status != 0 ? status : ask_web(compile, output, ret_found);
 }
 
@@ -309,6 +323,7 @@ static int write_files(struct compile *compile, struct output *ret_output)
 	struct output output = {.fd = -1};
 	struct lookup_file *file;
 	struct file_pattern *pattern;
+	struct conflicts conflicts = {&report->files.conflicts, 0};
 	if (compile->file_entries == 0) {
 		return 0;
 	}
@@ -319,11 +334,14 @@ static int write_files(struct compile *compile, struct output *ret_output)
 	if (status == 0) {
 		status = file_builder_write(compile->files, output.fd, description->name,
 		        report->version, description->sources, description->source_count,
-		        note_conflict, &report->files.conflicts, &report->files.counts,
-		        compile->error);
+		        note_conflict, &conflicts, &report->files.counts, compile->error);
 	}
 	file_builder_free(compile->files);
 	compile->files = NULL;
+	if (status == 0 && conflicts.status != 0) {
+		status =
+		        error_set_code(compile->error, conflicts.status, "cannot report conflicts");
+	}
 	if (status == 0) {
 		status = load_file(
 		        &output, LOOKUP_KIND_FILES, &report->files, &file, compile->error);
@@ -398,6 +416,32 @@ static int write_all(struct compile *compile, int64_t started)
 
 /* --- the whole --- */
 
+/* Refused lines of an earlier build, "<n>-….txt". */
+static int remove_old_refused(struct compile *compile)
+{
+	int fd = openat(compile->job->folder, COMPILE_REFUSED_FOLDER,
+	        O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0) {
+		return errno == ENOENT ? 0
+		                       : error_set_code(compile->error, -errno,
+		                                 "cannot open the folder of refused lines");
+	}
+	DIR *folder = fdopendir(fd);
+	if (folder == NULL) {
+		file_close_fd(&fd);
+		return error_set_code(compile->error, -ENOMEM, "cannot start the build");
+	}
+	for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+		size_t length = strlen(entry->d_name);
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && length > 4 &&
+		        strcmp(entry->d_name + length - 4, ".txt") == 0) {
+			(void)unlinkat(fd, entry->d_name, 0);
+		}
+	}
+	closedir(folder);
+	return 0;
+}
+
 static int compile_start(struct compile *compile)
 {
 	int status = report_init(&compile->report, compile->job->description);
@@ -424,6 +468,9 @@ int compile_run(const struct compile_job *job, struct report *ret_report, struct
 	        .error = error != NULL ? error : &own_error,
 	        .key = siphash_key_from(job->key)};
 	int status = compile_start(&compile);
+	if (status == 0) {
+		status = remove_old_refused(&compile);
+	}
 	if (status == 0) {
 		status = read_lists(&compile);
 	}

@@ -20,6 +20,9 @@ struct compile {
 	uint64_t web_entries, file_entries; /* given to the builders */
 };
 
+/* Where refused lines go, within the output folder. */
+#define COMPILE_REFUSED_FOLDER "refused"
+
 /* Reads one list (an input, or behind those a benign list) into builders, exclusions or safety. */
 int collect_list(struct compile *compile, size_t index) SK_MUST_USE;
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
@@ -281,8 +282,10 @@ int report_json(const struct report *report, const struct description *descripti
 	}
 	put_text(root, "name", description->name);
 	put_text(root, "version", report->version);
+	char seconds[32];
+	snprintf(seconds, sizeof(seconds), "%.2f", report->seconds);
 	(void)json_object_object_add(
-	        root, "seconds", json_object_new_double_s(report->seconds, NULL));
+	        root, "seconds", json_object_new_double_s(report->seconds, seconds));
 	struct json_object *inputs = put_array(root, "inputs");
 	for (size_t i = 0; i < report->input_count; i++) {
 		put_list(inputs, report, i, description);
