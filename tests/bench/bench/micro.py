@@ -1,0 +1,69 @@
+"""The loops over one function, with instruction counts where they can be had."""
+
+import pathlib
+import re
+import tempfile
+
+from . import data as data_module
+from .processes import Measured
+
+
+def url_file(folder, programs, shared):
+    """URLs one per line: the real lists when they are there, else made ones."""
+    path = pathlib.Path(folder) / "micro-urls.txt"
+    urls = data_module.real_urls(shared) if shared else None
+    if urls is None:
+        Measured([programs / "tests/bench/make_data", "--out", folder, "--urls", 1000000,
+                  "--url-questions", 200000, "--only-questions"]).check()
+        lines = (pathlib.Path(folder) / "url-questions.txt").read_text().splitlines()
+        urls = [line[2:] for line in lines]
+    path.write_text("\n".join(urls[:200000]) + "\n", encoding="utf-8", errors="replace")
+    return path
+
+
+def instructions(words, function):
+    """Instructions inside of one function and what it calls, by callgrind."""
+    done = Measured(["valgrind", "--tool=callgrind", f"--toggle-collect={function}",
+                     "--callgrind-out-file=/dev/null", *words])
+    match = re.search(r"Collected : (\d+)", done.check().output)
+    return int(match[1]) if match else None
+
+
+def micro_url(program, urls, folder):
+    text = Measured([program, urls]).check().output
+    few = pathlib.Path(folder) / "few-urls.txt"
+    lines = urls.read_text(encoding="utf-8").splitlines()[:20000]
+    few.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    count = instructions([program, few, 1], "run")
+    return text + (f"callgrind: {count / len(lines):.0f} instructions per URL\n" if count else "")
+
+
+def micro_lookup(program, _urls, _folder):
+    return "".join(Measured([program, count]).check().output for count in (1000000, 10000000))
+
+
+def micro_verdict(program, urls, folder):
+    text = Measured([program, urls]).check().output
+    few = pathlib.Path(folder) / "few-urls.txt"
+    lines = urls.read_text(encoding="utf-8").splitlines()[:20000]
+    few.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for case, name in ((2, "pattern"), (3, "pattern, 10,000 rules"), (6, "1,000 keywords")):
+        count = instructions([program, few, 1, case], "run_single")
+        if count:
+            text += f"callgrind, {name}: {count / len(lines):.0f} instructions per URL\n"
+    return text
+
+
+MICRO = {"micro_url": micro_url, "micro_lookup": micro_lookup, "micro_verdict": micro_verdict}
+
+
+def run_micro(programs, folder, names, shared):
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        urls = url_file(work, programs, shared)
+        for name in names:
+            print(f"--- {name}")
+            print(MICRO[name](programs / "tests/bench/micro" / name, urls, work), end="",
+                  flush=True)
+    return 0
