@@ -57,6 +57,17 @@ static int add_name(GENERAL_NAMES *names, int type, const void *bytes, size_t si
 	return 0;
 }
 
+/* Entry `index` of a list of the request as a text without NUL, or NULL. */
+static const char *get_entry(struct json_object *list, size_t index)
+{
+	struct json_object *entry = json_object_array_get_idx(list, index);
+	if (!json_object_is_type(entry, json_type_string)) {
+		return NULL;
+	}
+	const char *text = json_object_get_string(entry);
+	return strlen(text) == (size_t)json_object_get_string_len(entry) ? text : NULL;
+}
+
 static int add_host_names(struct job *job, GENERAL_NAMES *names, const char **ret_first)
 {
 	struct json_object *list;
@@ -66,7 +77,7 @@ static int add_host_names(struct job *job, GENERAL_NAMES *names, const char **re
 	}
 	size_t count = json_object_array_length(list);
 	for (size_t i = 0; i < count; i++) {
-		const char *name = json_object_get_string(json_object_array_get_idx(list, i));
+		const char *name = get_entry(list, i);
 		if (name == NULL || strlen(name) > NAME_MAX_BYTES || !is_host_name(name)) {
 			return error_set(&job->error, SK_E_SYNTAX, "name %zu is no host name", i);
 		}
@@ -89,12 +100,12 @@ static int add_addresses(struct job *job, GENERAL_NAMES *names)
 	size_t count = status == 0 ? json_object_array_length(list) : 0;
 	for (size_t i = 0; i < count && status == 0; i++) {
 		struct address address;
-		const char *text = json_object_get_string(json_object_array_get_idx(list, i));
+		const char *text = get_entry(list, i);
 		if (text == NULL || address_parse(text, strlen(text), &address) != 0) {
 			return error_set(&job->error, SK_E_SYNTAX, "address %zu is none", i);
 		}
-		status = add_name(names, GEN_IPADD, address.bytes,
-		        address.family == ADDRESS_V4 ? 4 : 16);
+		status = add_name(
+		        names, GEN_IPADD, address.bytes, address.family == ADDRESS_V4 ? 4 : 16);
 	}
 	return status;
 }
@@ -136,8 +147,7 @@ static bool fill_certificate(
 	       X509_set_issuer_name(certificate, subject) == 1 &&
 	       /* From yesterday on: the clocks of clients may be behind. */
 	       X509_gmtime_adj(X509_getm_notBefore(certificate), -DAY_SECONDS) != NULL &&
-	       X509_gmtime_adj(X509_getm_notAfter(certificate), (long)days * DAY_SECONDS) !=
-	               NULL &&
+	       X509_gmtime_adj(X509_getm_notAfter(certificate), (long)days * DAY_SECONDS) != NULL &&
 	       X509_set_pubkey(certificate, key) == 1 &&
 	       add_extension(certificate, NID_basic_constraints, "critical,CA:FALSE") &&
 	       add_extension(certificate, NID_key_usage, "critical,digitalSignature") &&

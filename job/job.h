@@ -36,8 +36,8 @@ int job_get_text(struct job *job, const char *name, size_t maximum, const char *
         size_t *ret_length) SK_MUST_USE;
 int job_get_number(struct job *job, const char *name, int64_t minimum, int64_t maximum,
         int64_t *ret_value) SK_MUST_USE;
-int job_get_list(
-        struct job *job, const char *name, size_t maximum, struct json_object **ret_list) SK_MUST_USE;
+int job_get_list(struct job *job, const char *name, size_t maximum,
+        struct json_object **ret_list) SK_MUST_USE;
 
 /* Refuses members that `names` (ended by NULL) does not have. */
 int job_check_members(struct job *job, const char *const *names) SK_MUST_USE;

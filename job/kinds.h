@@ -8,7 +8,8 @@
 /* A row of the table of kinds: what a kind does, what it is given, what it may use. */
 struct job_description {
 	enum job_kind kind;
-	int (*prepare)(struct job *job); /* before the sandbox; reads nothing. NULL: nothing to do */
+	int (*prepare)(
+	        struct job *job); /* before the sandbox; reads nothing. NULL: nothing to do */
 	int (*run)(struct job *job);
 	int descriptors_min, descriptors_max;
 	bool last_is_folder; /* the last descriptor is the folder that it writes to */
@@ -17,8 +18,13 @@ struct job_description {
 
 const struct job_description *job_describe(enum job_kind kind);
 
+int build_prepare(struct job *job);
+int build_run(struct job *job);
 int certificate_prepare(struct job *job);
 int certificate_run(struct job *job);
+int check_keyword_run(struct job *job);
+int compile_rules_run(struct job *job);
+int import_run(struct job *job);
 int unpack_run(struct job *job);
 int probe_prepare(struct job *job);
 int probe_run(struct job *job);

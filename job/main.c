@@ -92,8 +92,7 @@ int job_get_number(
 	return 0;
 }
 
-int job_get_list(
-        struct job *job, const char *name, size_t maximum, struct json_object **ret_list)
+int job_get_list(struct job *job, const char *name, size_t maximum, struct json_object **ret_list)
 {
 	struct json_object *value;
 	if (!json_object_object_get_ex(job->request, name, &value)) {
@@ -119,8 +118,7 @@ int job_check_members(struct job *job, const char *const *names)
 			i++;
 		}
 		if (names[i] == NULL) {
-			return error_set(
-			        &job->error, SK_E_SYNTAX, "unknown member \"%s\"", key);
+			return error_set(&job->error, SK_E_SYNTAX, "unknown member \"%s\"", key);
 		}
 	}
 	return 0;
@@ -154,8 +152,7 @@ static int receive_request(struct job *job)
 	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
 	int status = tokener == NULL ? -ENOMEM : 0;
 	if (status == 0) {
-		json_tokener_set_flags(
-		        tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 		job->request = json_tokener_parse_ex(tokener, text, (int)got);
 		if (json_tokener_get_error(tokener) != json_tokener_success ||
 		        json_tokener_get_parse_end(tokener) != (size_t)got ||
@@ -178,8 +175,8 @@ static int send_answer(struct job *job, int status)
 		json_object_object_add(
 		        error, "code", json_object_new_string(sk_error_name(status)));
 		json_object_object_add(error, "text",
-		        json_object_new_string(job->error.code != 0 ? job->error.text
-		                                                    : sk_strerror(status)));
+		        json_object_new_string(
+		                job->error.code == status ? job->error.text : sk_strerror(status)));
 		answer = json_object_new_object();
 		json_object_object_add(answer, "error", error);
 	} else {
@@ -244,8 +241,7 @@ static int count_descriptors(void)
 static int enter_sandbox(struct job *job, const struct job_description *kind)
 {
 	struct sandbox sandbox = kind->sandbox;
-	sandbox.folder_fd =
-	        kind->last_is_folder ? JOB_FD_FIRST + job->descriptor_count - 1 : -1;
+	sandbox.folder_fd = kind->last_is_folder ? JOB_FD_FIRST + job->descriptor_count - 1 : -1;
 	return sandbox_enter(&sandbox, &job->error);
 }
 
@@ -289,8 +285,8 @@ int main(int argc, char **argv)
 	status = run(&job, job_describe(kind));
 	int sent = send_answer(&job, status);
 	if (sent != 0) {
-		log_error("main", "%s: the answer could not be sent: %s", argv[1],
-		        sk_strerror(sent));
+		log_error(
+		        "main", "%s: the answer could not be sent: %s", argv[1], sk_strerror(sent));
 	}
 	json_object_put(job.request);
 	json_object_put(job.answer);

@@ -29,13 +29,12 @@ static void add_own_address(const struct sockaddr *socket_address)
 	}
 	if (socket_address->sa_family == AF_INET) {
 		address.family = ADDRESS_V4;
-		memcpy(address.bytes, &((const struct sockaddr_in *)(const void *)socket_address)
-		                               ->sin_addr,
-		        4);
+		memcpy(address.bytes,
+		        &((const struct sockaddr_in *)(const void *)socket_address)->sin_addr, 4);
 	} else if (socket_address->sa_family == AF_INET6) {
 		address.family = ADDRESS_V6;
-		memcpy(address.bytes, &((const struct sockaddr_in6 *)(const void *)socket_address)
-		                               ->sin6_addr,
+		memcpy(address.bytes,
+		        &((const struct sockaddr_in6 *)(const void *)socket_address)->sin6_addr,
 		        16);
 	}
 	if (address.family != ADDRESS_NONE) {
@@ -105,7 +104,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
 }
 
 /* What the service answers is the point, not who signed its certificate: it may be its own. */
-static bool set_options(CURL *curl, const char *url, int64_t timeout, struct buf *body, char *reason)
+static bool set_options(
+        CURL *curl, const char *url, int64_t timeout, struct buf *body, char *reason)
 {
 	return curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
@@ -122,7 +122,8 @@ static bool set_options(CURL *curl, const char *url, int64_t timeout, struct buf
 	       curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason) == CURLE_OK;
 }
 
-static int ask(struct job *job, const char *url, int64_t timeout, struct buf *body, long *ret_status)
+static int ask(
+        struct job *job, const char *url, int64_t timeout, struct buf *body, long *ret_status)
 {
 	char reason[CURL_ERROR_SIZE] = "";
 	CURL *curl = curl_easy_init();
@@ -171,7 +172,8 @@ int probe_run(struct job *job)
 	int64_t start = clock_monotonic(&clock_system);
 	status = ask(job, url, timeout, &body, &http_status);
 	if (status == 0 && http_status != 200) {
-		status = error_set(&job->error, SK_E_PROTOCOL, "the answer's status is %ld", http_status);
+		status = error_set(
+		        &job->error, SK_E_PROTOCOL, "the answer's status is %ld", http_status);
 	}
 	const char *text = status == 0 ? buf_text(&body) : NULL;
 	if (status == 0 && (text == NULL || strstr(text, expected) == NULL)) {

@@ -63,7 +63,7 @@ static int set_limits(const struct sandbox *sandbox)
 	                                  .tv_usec = (suseconds_t)(sandbox->cpu_ms % 1000) * 1000}};
 	int status = 0;
 #ifndef SK_SANITIZED
-	uint64_t present;
+	uint64_t present = 0;
 	status = get_address_space(&present);
 	if (status == 0) {
 		status = set_limit(RLIMIT_AS, present + sandbox->memory);
@@ -112,12 +112,12 @@ bool sandbox_has_landlock(void)
 static int allow_folder(int ruleset, int folder, uint64_t handled)
 {
 	struct landlock_path_beneath_attr rule = {.parent_fd = folder,
-	        .allowed_access = handled & (LANDLOCK_ACCESS_FS_READ_FILE |
-	                                            LANDLOCK_ACCESS_FS_WRITE_FILE |
-	                                            LANDLOCK_ACCESS_FS_READ_DIR |
-	                                            LANDLOCK_ACCESS_FS_MAKE_REG |
-	                                            LANDLOCK_ACCESS_FS_REMOVE_FILE |
-	                                            RIGHTS_TRUNCATE)};
+	        .allowed_access =
+	                handled &
+	                (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+	                        LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+	                        LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+	                        RIGHTS_TRUNCATE)};
 	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0
 	               ? 0
 	               : -errno;
@@ -188,18 +188,18 @@ static const int plain_calls[] = {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(read
         SCMP_SYS(newfstatat), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap),
         SCMP_SYS(mprotect), SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(close), SCMP_SYS(dup),
         SCMP_SYS(fcntl), SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fsync),
-        SCMP_SYS(fdatasync), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(recvmsg),
-        SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), SCMP_SYS(sendto), SCMP_SYS(getrandom),
-        SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
-        SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(exit), SCMP_SYS(exit_group),
-        SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
-        SCMP_SYS(sigaltstack), SCMP_SYS(setitimer), SCMP_SYS(getpid), SCMP_SYS(gettid),
-        SCMP_SYS(tgkill), SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
-        SCMP_SYS(getrusage), SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(restart_syscall)};
+        SCMP_SYS(fdatasync), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(recvmsg), SCMP_SYS(recvfrom),
+        SCMP_SYS(sendmsg), SCMP_SYS(sendto), SCMP_SYS(getrandom), SCMP_SYS(clock_gettime),
+        SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(time),
+        SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigaction),
+        SCMP_SYS(rt_sigprocmask), SCMP_SYS(sigaltstack), SCMP_SYS(setitimer), SCMP_SYS(getpid),
+        SCMP_SYS(gettid), SCMP_SYS(tgkill), SCMP_SYS(futex), SCMP_SYS(sched_yield),
+        SCMP_SYS(sched_getaffinity), SCMP_SYS(getrusage), SCMP_SYS(sysinfo), SCMP_SYS(uname),
+        SCMP_SYS(restart_syscall)};
 
 /* With a folder to write to; Landlock confines the paths. */
-static const int folder_calls[] = {SCMP_SYS(openat), SCMP_SYS(unlinkat), SCMP_SYS(renameat),
-        SCMP_SYS(renameat2), SCMP_SYS(fchmod), SCMP_SYS(getdents64), SCMP_SYS(posix_fadvise64),
+static const int folder_calls[] = {SCMP_SYS(openat), SCMP_SYS(mkdirat), SCMP_SYS(unlinkat),
+        SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(fchmod), SCMP_SYS(getdents64),
         SCMP_SYS(fadvise64)};
 
 /* Nothing that a job does leads here by mistake. */
@@ -221,8 +221,8 @@ static int add_calls(scmp_filter_ctx filter, uint32_t action, const int *calls, 
 static int add_socket_calls(scmp_filter_ctx filter)
 {
 	/* Only these families: no netlink, no local sockets by path. */
-	int status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-	        SCMP_A0(SCMP_CMP_EQ, AF_INET));
+	int status = seccomp_rule_add(
+	        filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_INET));
 	if (status == 0) {
 		status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
 		        SCMP_A0(SCMP_CMP_EQ, AF_INET6));

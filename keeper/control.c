@@ -380,8 +380,8 @@ static void receive(struct control *control, enum keeper_program program)
 		}
 	}
 	if (status != -EAGAIN) {
-		log_error("control", "message of %s: %s", program_name(program),
-		        sk_strerror(status));
+		log_error(
+		        "control", "message of %s: %s", program_name(program), sk_strerror(status));
 	}
 }
 
@@ -452,8 +452,14 @@ static bool report_jobs(struct control *control)
 
 /* ---- the loop ---- */
 
-enum { WAIT_SIGNALS, WAIT_HOLD, WAIT_CONTROL, WAIT_LIFE = WAIT_CONTROL + PROGRAM_COUNT,
-	WAIT_JOBS = WAIT_LIFE + PROGRAM_COUNT, WAIT_COUNT = WAIT_JOBS + KEEPER_JOBS_MAX };
+enum {
+	WAIT_SIGNALS,
+	WAIT_HOLD,
+	WAIT_CONTROL,
+	WAIT_LIFE = WAIT_CONTROL + PROGRAM_COUNT,
+	WAIT_JOBS = WAIT_LIFE + PROGRAM_COUNT,
+	WAIT_COUNT = WAIT_JOBS + KEEPER_JOBS_MAX
+};
 
 static void read_signals(struct control *control)
 {

@@ -108,14 +108,15 @@ static int open_role(const char *listen, uint32_t role, uint16_t port,
 		if (status != 0 && !is_no_family(status)) {
 			return status;
 		}
-		int status6 = open_or_reuse(
-		        listen, AF_INET6, status == 0 ? v4.port : port, old, &v6);
+		int status6 =
+		        open_or_reuse(listen, AF_INET6, status == 0 ? v4.port : port, old, &v6);
 		if (status6 != 0 && (!is_no_family(status6) || status != 0)) {
 			if (v4.fd >= 0) {
 				close(v4.fd);
 				v4.fd = -1;
 			}
-			status = status6;
+			/* No IPv6 says less than what IPv4 said. */
+			status = is_no_family(status6) && status != 0 ? status : status6;
 			if (port != 0) {
 				return status; /* that very port was asked for */
 			}
@@ -167,8 +168,8 @@ void listeners_describe(struct keeper_listener *listener)
 	socklen_t length = sizeof(bound);
 	if (getsockname(listener->fd, &bound.any, &length) == 0) {
 		listener->family = bound.any.sa_family;
-		listener->port = ntohs(bound.any.sa_family == AF_INET ? bound.v4.sin_port
-		                                                      : bound.v6.sin6_port);
+		listener->port = ntohs(
+		        bound.any.sa_family == AF_INET ? bound.v4.sin_port : bound.v6.sin6_port);
 	}
 }
 

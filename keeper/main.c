@@ -133,8 +133,8 @@ static int open_sockets(struct keeper *keeper, struct error *error)
 		        keeper, "console.sock", 0660, group, &keeper->console_fd, error);
 	}
 	if (status == 0) {
-		status = state_open_rpc(
-		        keeper, "agent.sock", 0660, group, &keeper->agent_fd, error);
+		status =
+		        state_open_rpc(keeper, "agent.sock", 0660, group, &keeper->agent_fd, error);
 	}
 	if (status == 0) {
 		status = listeners_open(keeper->options->listen, keeper->options->ports, NULL,

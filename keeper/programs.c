@@ -53,8 +53,8 @@ int program_open_log(const struct keeper *keeper, const char *name)
 {
 	char file[64];
 	snprintf(file, sizeof(file), "%s.log", name);
-	int fd = openat(keeper->log_fd, file,
-	        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	int fd = openat(
+	        keeper->log_fd, file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -84,8 +84,7 @@ static int place_descriptors(const struct start *start)
 	for (size_t i = 0; i < start->descriptor_count; i++) {
 		aside[i] = -1;
 		if (start->descriptors[i] >= 0) {
-			aside[i] = fcntl(
-			        start->descriptors[i], F_DUPFD_CLOEXEC, DESCRIPTORS_ASIDE);
+			aside[i] = fcntl(start->descriptors[i], F_DUPFD_CLOEXEC, DESCRIPTORS_ASIDE);
 			if (aside[i] < 0) {
 				return -errno;
 			}
@@ -99,8 +98,8 @@ static int place_descriptors(const struct start *start)
 		}
 	}
 	/* Everything of ours is close-on-exec; this is for what we inherited ourselves. */
-	if (syscall(SYS_close_range, (unsigned)start->descriptor_count, ~0u,
-	            CLOSE_RANGE_CLOEXEC) != 0 &&
+	if (syscall(SYS_close_range, (unsigned)start->descriptor_count, ~0u, CLOSE_RANGE_CLOEXEC) !=
+	                0 &&
 	        errno != ENOSYS) {
 		return -errno;
 	}
@@ -205,8 +204,7 @@ static void start_queryd(
 {
 	for (size_t i = 0; i < keeper->listeners.count; i++) {
 		const struct keeper_listener *listener = &keeper->listeners.items[i];
-		buf_add_format(
-		        roles, "%s%s", i > 0 ? "," : "", keeper_role_name(listener->role));
+		buf_add_format(roles, "%s%s", i > 0 ? "," : "", keeper_role_name(listener->role));
 		start->descriptors[KEEPER_FD_LISTENERS + i] = listener->fd;
 	}
 	buf_add_u64(workers, keeper->options->workers);
@@ -289,8 +287,8 @@ pid_t program_start_job(struct keeper *keeper, uint32_t kind, const int *descrip
 static int copy_log(int folder, const char *name, const char *copy)
 {
 	file_cleanup_fd int from = openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	file_cleanup_fd int to = openat(folder, copy,
-	        O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	file_cleanup_fd int to =
+	        openat(folder, copy, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	char block[16384];
 	ssize_t got = 0;
 	if (from < 0 || to < 0) {

@@ -15,8 +15,7 @@ pid_t program_start(struct keeper *keeper, enum keeper_program program);
 
 /* Starts `sekisho-job <kind>` with descriptors[0] as 0 and the others as 3, 4, …; they stay the
  * caller's. The process id, or a negative error. */
-pid_t program_start_job(
-        struct keeper *keeper, uint32_t kind, const int *descriptors, size_t count);
+pid_t program_start_job(struct keeper *keeper, uint32_t kind, const int *descriptors, size_t count);
 
 /* Opens log/<name>.log for appending; mode 0640. */
 int program_open_log(const struct keeper *keeper, const char *name);

@@ -53,14 +53,13 @@ int state_lock(struct keeper *keeper, struct error *error)
 	if (keeper->state_fd < 0) {
 		return error_set_code(error, -errno, "state folder %s", path);
 	}
-	keeper->lock_fd = openat(
-	        keeper->state_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	keeper->lock_fd =
+	        openat(keeper->state_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (keeper->lock_fd < 0) {
 		return error_set_code(error, -errno, "%s/lock", path);
 	}
 	if (flock(keeper->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-		return error_set_code(
-		        error, -errno, "another sekisho-keeper runs on %s", path);
+		return error_set_code(error, -errno, "another sekisho-keeper runs on %s", path);
 	}
 	return state_write_lock(keeper);
 }
@@ -116,8 +115,7 @@ static int open_folder(
 	if (mkdirat(keeper->state_fd, name, mode) != 0 && errno != EEXIST) {
 		return -errno;
 	}
-	int fd = openat(
-	        keeper->state_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(keeper->state_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {
 		return -errno;
 	}
@@ -343,8 +341,7 @@ static int store_secret(const struct keeper *keeper, const char *name, const voi
 	return file_replace(path, data, length, 0600, error);
 }
 
-static int store_from(
-        const struct keeper *keeper, const char *name, int fd, struct error *error)
+static int store_from(const struct keeper *keeper, const char *name, int fd, struct error *error)
 {
 	char *data;
 	size_t length;
@@ -417,8 +414,8 @@ int state_open_rpc(const struct keeper *keeper, const char *name, mode_t mode, g
 	        fchownat(keeper->run_fd, name, 0, group, AT_SYMLINK_NOFOLLOW) != 0) {
 		status = -errno;
 	}
-	if (status == 0 && (fchmodat(keeper->run_fd, name, mode, 0) != 0 ||
-	                           listen(fd, SOMAXCONN) != 0)) {
+	if (status == 0 &&
+	        (fchmodat(keeper->run_fd, name, mode, 0) != 0 || listen(fd, SOMAXCONN) != 0)) {
 		status = -errno;
 	}
 	if (status != 0) {
@@ -490,7 +487,8 @@ int state_write_addresses(const struct keeper *keeper, struct error *error)
 	unsigned char fingerprint[SHA256_SIZE];
 	struct buf text;
 	buf_init_fixed(&text, space, sizeof(space));
-	buf_add_format(&text, "{\n  \"pid\": %d,\n  \"listen\": \"%s\"", (int)keeper->shared->guardian,
+	buf_add_format(&text, "{\n  \"pid\": %d,\n  \"listen\": \"%s\"",
+	        (int)keeper->shared->guardian,
 	        keeper->options->listen != NULL ? keeper->options->listen : "::");
 	for (uint32_t role = KEEPER_ROLE_FRS_HTTP; role < KEEPER_ROLE_COUNT; role++) {
 		buf_add_format(&text, ",\n  \"%s\": %u", keeper_role_name(role),
