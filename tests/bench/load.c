@@ -193,8 +193,12 @@ static void peer_connect(struct load *load, struct peer *peer)
 
 static void peer_reconnect(struct load *load, struct peer *peer)
 {
-	SSL_free(peer->ssl);
-	peer->ssl = NULL;
+	if (peer->ssl != NULL) {
+		/* As if the end had been said, or the session could not be resumed. */
+		SSL_set_shutdown(peer->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+		SSL_free(peer->ssl);
+		peer->ssl = NULL;
+	}
 	close(peer->fd);
 	peer->head_length = 0;
 	peer->in_body = peer->closed = false;

@@ -429,9 +429,10 @@ def row_build(bench):
     yield Row("build", f"build of {data.urls:,} URLs + {data.digests:,} digests, safety check",
               f"{run.wall:.1f} s", f"CPU {run.cpu:.1f} s", run.wall, 40 * entries / 20e6,
               20 * entries / 20e6, unit="s", detail={"run": [run.wall, run.cpu, run.memory]})
-    each = run.memory / entries
-    yield Row("build-memory", "most memory of that build per entry", f"{each:.0f} B",
-              f"{run.memory / MIB:.0f} MiB", each, 100, 50, unit="B")
+    each = max(run.memory / entries, max(run.memory for run in one) / small.urls)
+    yield Row("build-memory", "most memory of a build per entry (the worse of the two)",
+              f"{each:.0f} B", f"{run.memory / MIB:.0f} MiB", each, 100, 50, unit="B",
+              detail={"memory": run.memory})
 
 
 # ---- parts ----
