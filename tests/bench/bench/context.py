@@ -40,6 +40,14 @@ class Bench:
         return self.data if self.quick else Data(self.data_folder / "quick", self.programs,
                                                  1000000, 1000000, 200000)
 
+    @functools.cached_property
+    def large_data(self):
+        """As many URLs as a pattern may hold for a long time; no digests."""
+        entries = 5000000 if self.quick else 50000000
+        say(f"data of {entries:,} URLs …")
+        return Data(self.data_folder / f"growth-{entries // 1000000}m", self.programs, entries, 0,
+                    200000 if self.quick else 1000000)
+
     def start_engine(self, **options):
         engine = Engine(self.programs, **options)
         self.open.append(engine)

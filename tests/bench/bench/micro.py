@@ -1,5 +1,6 @@
 """The loops over one function, with instruction counts where they can be had."""
 
+import json
 import pathlib
 import re
 import tempfile
@@ -54,7 +55,21 @@ def micro_verdict(program, urls, folder):
     return text
 
 
-MICRO = {"micro_url": micro_url, "micro_lookup": micro_lookup, "micro_verdict": micro_verdict}
+def micro_questions(program, _urls, folder):
+    """A pattern of a million made URLs and questions about it."""
+    programs = program.parents[3]
+    Measured([programs / "tests/bench/make_data", "--out", folder, "--urls", 1000000,
+              "--url-questions", 200000]).check()
+    description = pathlib.Path(folder) / "urls.json"
+    description.write_text(json.dumps({"name": "bench", "inputs": [
+        {"path": "urls.txt", "format": "urls", "source": "bench", "kind": "bad"}]}))
+    Measured([programs / "sekisho-pattern", "build", description, "--out", folder]).check()
+    return Measured([program, f"{folder}/web.pattern", f"{folder}/url-questions.txt"]
+                    ).check().output
+
+
+MICRO = {"micro_url": micro_url, "micro_lookup": micro_lookup, "micro_verdict": micro_verdict,
+         "micro_questions": micro_questions}
 
 
 def run_micro(programs, folder, names, shared):

@@ -437,22 +437,23 @@ def row_build(bench):
 
 # ---- parts ----
 
-def micro(bench, *words):
-    return Measured([bench.programs / "tests/bench/micro" / words[0], *words[1:]]).check().output
+def whole_lookups(bench, data):
+    """ns of CPU time per whole look-up in the pattern of the data's URLs, by kind."""
+    folder = data.pattern("urls")
+    text = Measured([bench.programs / "tests/bench/micro/micro_questions", folder / "web.pattern",
+                     data.path("url-questions.txt"), bench.rounds]).check().output
+    return {what: float(ns) for what, ns in re.findall(r"^ +(\S.*?) {2,}([0-9.]+) ns", text, re.M)}
 
 
 def row_growth(bench):
-    few, many = 1000000, (5000000 if bench.quick else 50000000)
-    rounds = {}
-    for count in (few, many):
-        text = micro(bench, "micro_lookup", count, "web")
-        rounds[count] = {what.strip(): float(time) for what, time in re.findall(
-            r"^ +(\S[^\n]*?) {2,}([0-9.]+) ns", text, re.M)}
-    for what in rounds[few]:
-        if what in rounds[many] and rounds[few][what] > 0:
-            yield Row("growth", f"look-up, {what}: {many // 1000000} M against 1 M",
-                      f"{rounds[many][what]:.0f} ns", f"1 M {rounds[few][what]:.0f} ns",
-                      rounds[many][what] / rounds[few][what], 1.3, 1.15, unit="×")
+    few = whole_lookups(bench, bench.small_data)
+    data = bench.large_data
+    many = whole_lookups(bench, data)
+    for kind in ("single", "batch"):
+        what = f"whole look-up, {kind}"
+        yield Row("growth", f"{what}: {data.urls // 1000000} M URLs against 1 M",
+                  f"{many[what]:.0f} ns", f"1 M {few[what]:.0f} ns", many[what] / few[what],
+                  1.3, 1.15, unit="×", detail={"few": few, "many": many})
 
 
 ROWS = {"url": row_url, "tls": row_tls, "handshakes": row_handshakes, "dns": row_dns,
