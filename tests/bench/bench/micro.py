@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import shutil
 import tempfile
 
 from . import data as data_module
@@ -22,10 +23,12 @@ def url_file(folder, programs, shared):
     return path
 
 
-def instructions(words, function):
-    """Instructions inside of one function and what it calls, by callgrind."""
-    done = Measured(["valgrind", "--tool=callgrind", f"--toggle-collect={function}",
-                     "--callgrind-out-file=/dev/null", *words])
+def instructions(words, *functions):
+    """Instructions inside of functions and what they call, by callgrind; None without it."""
+    if shutil.which("valgrind") is None:
+        return None
+    done = Measured(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
+                     *(f"--toggle-collect={function}" for function in functions), *words])
     match = re.search(r"Collected : (\d+)", done.check().output)
     return int(match[1]) if match else None
 
@@ -35,7 +38,7 @@ def micro_url(program, urls, folder):
     few = pathlib.Path(folder) / "few-urls.txt"
     lines = urls.read_text(encoding="utf-8").splitlines()[:20000]
     few.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    count = instructions([program, few, 1], "run")
+    count = instructions([program, few, 1], "url_canonicalize", "url_expressions")
     return text + (f"callgrind: {count / len(lines):.0f} instructions per URL\n" if count else "")
 
 
