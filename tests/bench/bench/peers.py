@@ -1,8 +1,6 @@
 """The servers that ours is measured beside: nginx, rbldnsd, a bare epoll loop."""
 
 import os
-import shutil
-import signal
 import socket
 import subprocess
 
@@ -135,8 +133,7 @@ class Rbldnsd:
                  f"{self.ZONE}:dnset:{zone}"]
         if os.geteuid() == 0:
             words[1:1] = ["-u", "nobody"]
-        self.server = Server([shutil.which("rbldnsd") or "/usr/sbin/rbldnsd", *words[1:]],
-                             log=folder / "rbldnsd.log")
+        self.server = Server(words, log=folder / "rbldnsd.log")
         self.wait()
 
     def wait(self):
@@ -162,5 +159,4 @@ class Rbldnsd:
         return self.server.pids
 
     def close(self):
-        self.server.process.send_signal(signal.SIGTERM)
         self.server.close()
