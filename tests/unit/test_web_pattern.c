@@ -83,7 +83,7 @@ static int write_to(
 static struct web_pattern *open_pattern(int fd)
 {
 	struct lookup_file *file;
-	struct web_pattern *pattern;
+	struct web_pattern *pattern = NULL;
 	struct error error = {0};
 	if (lookup_file_load(fd, LOOKUP_KIND_WEB, &file, &error) != 0 ||
 	        web_pattern_open(file, &pattern, &error) != 0) {
@@ -448,7 +448,7 @@ static void test_order_of_arrival_does_not_matter(void **state)
 			add_url(builder, text, value);
 			snprintf(text, sizeof(text), "10.%u.%u.0/%u",
 			        (unsigned)test_random(&seed) % 8, (unsigned)test_random(&seed) % 8,
-			        i % 2 == 0 ? 24 : 16);
+			        test_random(&seed) % 2 == 0 ? 24 : 16);
 			add_prefix(builder, text, value);
 			snprintf(text, sizeof(text), "2001:db8:%x::/48",
 			        (unsigned)test_random(&seed) % 64);

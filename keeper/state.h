@@ -1,0 +1,37 @@
+#ifndef KEEPER_STATE_H
+#define KEEPER_STATE_H
+
+#include "keeper/keeper.h"
+
+/* The keeper's part of the state folder (docs/state.md): folders, lock, keys, addresses. */
+
+#define KEEPER_EXIT_LOCKED 3
+
+/* Opens the state folder (makes it when it is not there) and locks it; -EWOULDBLOCK when another
+ * keeper has it. */
+int state_lock(struct keeper *keeper, struct error *error) SK_MUST_USE;
+
+/* Writes this process's id into the lock, for ./run --stop. */
+int state_write_lock(const struct keeper *keeper) SK_MUST_USE;
+
+/* Finds the service users (root), makes and opens the folders, removes what a crash left. */
+int state_prepare(struct keeper *keeper, struct error *error) SK_MUST_USE;
+
+/* Makes tls/tickets.key and the two certificates (by sekisho-job) where they are missing. */
+int state_make_keys(struct keeper *keeper, struct error *error) SK_MUST_USE;
+
+/* A memfd with the content of tls/<name>, sealed, at its start. */
+int state_open_secret(const struct keeper *keeper, const char *name, int *ret_fd) SK_MUST_USE;
+
+/* Replaces tls/query.pem by all that `fd` holds. */
+int state_store_certificate(const struct keeper *keeper, int fd, struct error *error) SK_MUST_USE;
+
+/* Opens the RPC listener run/<name> with a mode and a group. */
+int state_open_rpc(const struct keeper *keeper, const char *name, mode_t mode, gid_t group,
+        int *ret_fd, struct error *error) SK_MUST_USE;
+
+/* Writes and removes run/addresses.json. */
+int state_write_addresses(const struct keeper *keeper, struct error *error) SK_MUST_USE;
+void state_remove_addresses(const struct keeper *keeper);
+
+#endif
