@@ -261,11 +261,16 @@ class Restart(Keeper):
         self.server.start()
         old = self.server.pid("sekisho-queryd")
         os.kill(old, signal.SIGSTOP)
+        open_before = len(os.listdir(f"/proc/{self.server.pid('sekisho-keeper')}/fd"))
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(self.server.path("run/admin.sock")))
             command = {"do": "request", "kind": LISTEN, "arguments": [0, 0, 0, 0]}
             connection.sendall(json.dumps(command).encode() + b"\n")
             before = self.server.port("wrs_http")
+            # Sent to the old queryd: the listeners are open, and the keeper waits again.
+            keeper = pathlib.Path(f"/proc/{self.server.pid('sekisho-keeper')}")
+            wait_for(lambda: len(os.listdir(keeper / "fd")) >= open_before + 4 and
+                     ") S " in (keeper / "stat").read_text(), what="the keeper waits for queryd")
             os.kill(old, signal.SIGKILL)
             # The new queryd starts with what was wanted, so the request is answered: done.
             connection.settimeout(20)

@@ -71,9 +71,18 @@ def in_prefix(address, prefix):
         prefix[1] >> (bits - prefix[2])
 
 
-def prefix_covers(outer, inner):
-    bits = 32 if inner[0] == 4 else 128
-    return outer[0] == inner[0] and inner[1] >> (bits - outer[2]) == outer[1] >> (bits - outer[2])
+def prefix_text(prefix):
+    family, number, length = prefix
+    value = number.to_bytes(4 if family == 4 else 16, "big")
+    text = canonical.write_ipv4(value) if family == 4 else canonical.write_ipv6(value)
+    return text + b"/%d" % length
+
+
+def wider(prefix):
+    """All prefixes that hold this one, without itself."""
+    family, number, length = prefix
+    bits = 32 if family == 4 else 128
+    return [(family, number >> (bits - shorter) << (bits - shorter), shorter) for shorter in range(length)]
 
 
 class Pattern:
@@ -101,18 +110,18 @@ class Pattern:
         merged = {prefix: merge(values) for prefix, values in self.given_prefixes.items()}
         self.prefixes = {
             prefix: value for prefix, value in merged.items()
-            if not any(self.is_mild(value, merged[outer]) for outer in merged
-                       if outer[2] < prefix[2] and prefix_covers(outer, prefix))}
+            if not any(self.is_mild(value, merged[outer]) for outer in wider(prefix) if outer in merged)}
 
     @staticmethod
     def is_mild(value, covering):
         return covering.score < value.score < SCORE_SAFE
 
     def first_hit(self, url):
+        """(text, value) of the most specific entry, (None, None) when there is none."""
         for expression in canonical.expressions(url):
             if expression in self.entries:
-                return self.entries[expression]
-        return None
+                return expression, self.entries[expression]
+        return None, None
 
     def longest_prefix(self, address):
         bits = 32 if address[0] == 4 else 128
@@ -120,17 +129,17 @@ class Pattern:
         for length in range(bits, -1, -1):
             key = (address[0], number >> (bits - length) << (bits - length), length)
             if key in self.prefixes:
-                return self.prefixes[key]
-        return None
+                return prefix_text(key), self.prefixes[key]
+        return None, None
 
     def look_up(self, url):
-        """The value that counts, or None."""
-        found = self.first_hit(url)
+        """(text, value) of the entry that counts, or (None, None)."""
+        text, found = self.first_hit(url)
         if url.address is not None:
-            by_address = self.longest_prefix(url.address)
+            prefix, by_address = self.longest_prefix(url.address)
             if found is None or (by_address is not None and by_address.score < found.score):
-                found = by_address
-        return found
+                return prefix, by_address
+        return text, found
 
 
 # --- rules and objects -------------------------------------------------------------------------
@@ -303,7 +312,7 @@ def decide(snapshot, url, client=None, now=0):
             cnc_source = ("virtual_analyzer" if analyzer else "user_defined") if best.cnc_level else None
             return answer(SCORE_LISTED_BAD, best.action, source, best.id,
                           cnc_level=best.cnc_level, cnc_source=cnc_source, bad=True)
-    value = snapshot.pattern.look_up(url) if snapshot.pattern is not None else None
+    value = snapshot.pattern.look_up(url)[1] if snapshot.pattern is not None else None
     if value is None:
         return answer(SCORE_UNRATED, "allow", "none")
     action = "block" if value.score < snapshot.block_below else "allow"

@@ -5,7 +5,8 @@
 
 Compares canonical form, parts and expressions (canonical.py with canonical_tool): the examples of
 docs/url-form.md, the lists of real data, the folder messy/ and generated variants of all of them. Then
-look-up and decision (decision.py with decision_tool) in generated small worlds of patterns, rules and objects.
+look-up and decision (decision.py with decision_tool) in generated small worlds of patterns, rules and objects,
+and look-ups in a pattern of all lists (feeds.py with `sekisho-pattern build` and `lookup`).
 Without --full: every 40th line and few variants and worlds, for ./check. Exit 0 when everything
 agrees, 1 when not, 77 when there is nothing to compare with (not built).
 """
@@ -19,10 +20,12 @@ import random
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 import canonical
 import examples
+import feeds
 import scenarios
 import variants
 
@@ -280,6 +283,113 @@ def compare_decisions(options, workers):
     return wrong
 
 
+def lookup_lists(data, every):
+    """(name, kind, score, lines) of each list: bad ones with scores of their own, good ones safe."""
+    for index, (name, (kind, column)) in enumerate(LISTS.items()):
+        score = (49, 30, 20, 49, 60, 65)[index] if name.startswith("bad/") else 81 + index
+        lines = [line for number, line in enumerate(read_list(os.path.join(data, name), column))
+                 if number % every == 0]
+        yield name, kind, score, lines
+
+
+def build_both(options, data, folder, lists):
+    """The same lists into a pattern by the compiler, and into a feeds.Lists; the counts must agree."""
+    reference, inputs = feeds.Lists(), []
+    for index, (name, kind, score, lines) in enumerate(lists):
+        path = "%d.txt" % index
+        with open(os.path.join(folder, path), "wb") as file:
+            file.write(b"".join(line + b"\n" for line in lines))
+        # Lists of addresses have prefixes, which are no hosts.
+        form = "urls" if kind == "u" else "ips" if "ip" in name else "hosts"
+        inputs.append({"path": path, "format": form, "source": "s%d" % index, "score": score,
+                       "kind": "bad" if score < 81 else "good"})
+        reference.add(kind, lines, score, "s%d" % index)
+    reference.pattern.finish()
+    with open(os.path.join(folder, "description.json"), "w", encoding="utf-8") as file:
+        json.dump({"name": "differential", "inputs": inputs}, file)
+    program = os.path.join(options.build, "sekisho-pattern")
+    subprocess.run([program, "build", os.path.join(folder, "description.json"), "--out", folder],
+                   stdout=subprocess.DEVNULL, check=True)
+    with open(os.path.join(folder, "report.json"), encoding="utf-8") as file:
+        report = json.load(file)
+    wrong = 0
+    for counts, told, (name, *_) in zip(reference.counts, report["inputs"], lists):
+        told = {key: told[key] for key in counts}
+        if told != counts:
+            wrong += 1
+            print("differs (list %s)\n   code      %r\n   reference %r" % (name, told, counts))
+    entries = len(reference.pattern.entries) + len(reference.pattern.prefixes)
+    if report["web"]["written"] != entries:
+        wrong += 1
+        print("differs: %d entries written, the reference has %d" % (report["web"]["written"], entries))
+    return reference.pattern, entries, wrong
+
+
+def expected_lookup(pattern, kind, given):
+    """The fields of `sekisho-pattern lookup`: state, score, entry, sources."""
+    try:
+        url = canonical.from_host(given) if kind == "h" else canonical.canonicalize(given)
+    except canonical.Refused:
+        return ("error",)
+    text, value = pattern.look_up(url)
+    if value is None:
+        return ("unlisted",)
+    return "listed", value.score, text.decode(), sorted(value.origins)
+
+
+LOOKUP_SHARED = {}
+
+
+def run_lookups(task):
+    """In a process of its own, which has inherited the pattern."""
+    kind, queries, seed, count = task
+    if queries is None:
+        source = random.Random(seed)
+        made = (variants.make(source, LOOKUP_SHARED["pool"]) for _ in range(count))
+        queries = [given for made_kind, given in made if made_kind == kind]
+    # One question a line, so what would be more than one line, or none, is not asked here.
+    queries = [given for given in queries if given.strip() and not any(byte in given for byte in b"\n\r\0")]
+    run = subprocess.run(
+        [LOOKUP_SHARED["program"], "lookup", LOOKUP_SHARED["file"], "url" if kind == "u" else "domain", "-", "--json"],
+        input=b"\n".join(queries) + b"\n", stdout=subprocess.PIPE, check=False)
+    answers = run.stdout.split(b"\n")[:-1]
+    if len(answers) != len(queries):
+        raise RuntimeError("lookup answered %d of %d questions" % (len(answers), len(queries)))
+    listed, differences = 0, []
+    for given, answer in zip(queries, answers):
+        answer = json.loads(answer)
+        if "error" in answer:
+            real = ("error",)
+        elif not answer["listed"]:
+            real = ("unlisted",)
+        else:
+            real = "listed", answer["score"], answer["entry"], sorted(answer["sources"])
+        expected = expected_lookup(LOOKUP_SHARED["pattern"], kind, given)
+        listed += expected[0] == "listed"
+        if real != expected:
+            differences.append((kind, given, repr(real).encode(), repr(expected).encode()))
+    return len(queries), listed, differences
+
+
+def compare_lookups(options, data):
+    lists = list(lookup_lists(data, 1 if options.full else 40))
+    with tempfile.TemporaryDirectory(prefix="sekisho-differential-") as folder:
+        pattern, entries, wrong = build_both(options, data, folder, lists)
+        LOOKUP_SHARED.update(
+            program=os.path.join(options.build, "sekisho-pattern"), file=os.path.join(folder, "web.pattern"),
+            pattern=pattern, pool=[line for _, kind, _, lines in lists if kind == "u" for line in lines[:20000]])
+        totals = Totals()
+        with multiprocessing.Pool(2) as workers:  # made now, so that both inherit the pattern
+            tasks = [(kind, [line.split(b"/")[0] if kind == "h" else line for line in lines[at:at + BATCH]], 0, 0)
+                     for _, kind, _, lines in lists for at in range(0, len(lines), BATCH)]
+            tasks += [("u", None, options.seed * 7000003 + index, BATCH) for index in range(options.variants // BATCH)]
+            for result in workers.imap(run_lookups, tasks, 1):
+                totals.add(result, "look-ups")
+    print("look-ups: %s in a pattern of %s entries, %s of them listed, %d differences" %
+          (f"{totals.compared:,}", f"{entries:,}", f"{totals.refused:,}", totals.differences + wrong))
+    return totals.differences + wrong
+
+
 def main():
     parser = argparse.ArgumentParser(description="the second implementation against the real code")
     parser.add_argument("--full", action="store_true", help="every line and 2,000,000 variants")
@@ -302,6 +412,8 @@ def main():
     with multiprocessing.Pool(2) as workers:
         differences = compare_canonical(options, options.data, workers)
         differences += compare_decisions(options, workers)
+    if options.data is not None and os.path.exists(os.path.join(options.build, "sekisho-pattern")):
+        differences += compare_lookups(options, options.data)
     print("%d differences" % differences)
     return 1 if differences else 0
 
