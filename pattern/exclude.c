@@ -321,8 +321,11 @@ static bool prefix_is_covered(
 		}
 		struct address_prefix outer = *prefix;
 		outer.length = (uint8_t)length;
-		for (unsigned bit = length; bit < 128; bit++) {
-			outer.address.bytes[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+		unsigned whole = length / 8;
+		if (whole < sizeof(outer.address.bytes)) {
+			outer.address.bytes[whole] &= (uint8_t) ~(0xffu >> length % 8);
+			memset(outer.address.bytes + whole + 1, 0,
+			        sizeof(outer.address.bytes) - whole - 1);
 		}
 		if (key_set_find(&exclude->covers, prefix_hash(exclude, &outer), ret_source)) {
 			return true;

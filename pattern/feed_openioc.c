@@ -206,11 +206,21 @@ static void ioc_open_indicator(struct ioc *ioc, struct feed_text tag)
 	ioc->all_of = ioc->all_of << 1 | feed_equal(ioc_attribute(tag, "operator"), "AND");
 }
 
+/* The name of an element, up to a blank or the slash of an empty one. */
+static struct feed_text ioc_name(struct feed_text tag)
+{
+	size_t length = 0;
+	while (length < tag.length && !feed_is_blank(tag.at[length]) && tag.at[length] != '\n' &&
+	        tag.at[length] != '/') {
+		length++;
+	}
+	return feed_text_of(tag.at, length);
+}
+
 static int ioc_tag(struct ioc *ioc)
 {
 	struct feed_text tag = ioc_text(ioc);
-	struct feed_text rest = tag;
-	struct feed_text name = feed_cut(&rest, " \t\r\n/");
+	struct feed_text name = ioc_name(tag);
 	if (feed_starts(tag, "!--")) {
 		return ioc_comment(ioc);
 	}

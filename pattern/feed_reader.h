@@ -59,7 +59,7 @@ static inline struct feed_text feed_text_of(const char *at, size_t length)
 	return (struct feed_text){at, length};
 }
 struct feed_text feed_trim(struct feed_text text);
-/* Cuts the part before the first byte of `stops` off `rest` (the stop is consumed too). */
+/* Cuts the part before the first of one to four `stops` off `rest` (the stop is consumed too). */
 struct feed_text feed_cut(struct feed_text *rest, const char *stops);
 /* The next word, after blanks. Empty at the end. */
 struct feed_text feed_word(struct feed_text *rest);

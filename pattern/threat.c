@@ -8,35 +8,36 @@
 /* In the order in which they are looked for. */
 static const struct {
 	const char *word;
+	size_t length;
 	enum threat_kind kind;
 } threat_words[] = {
-        {"rootkit", THREAT_ROOTKIT},
-        {"bootkit", THREAT_ROOTKIT},
-        {"worm", THREAT_WORM},
-        {"spyware", THREAT_SPYWARE},
-        {"adware", THREAT_SPYWARE},
-        {"stealer", THREAT_SPYWARE},
-        {"infostealer", THREAT_SPYWARE},
-        {"keylogger", THREAT_SPYWARE},
-        {"spy", THREAT_SPYWARE},
-        {"riskware", THREAT_SPYWARE},
-        {"pua", THREAT_SPYWARE},
-        {"pup", THREAT_SPYWARE},
-        {"virus", THREAT_VIRUS},
-        {"fileinfector", THREAT_VIRUS},
-        {"infector", THREAT_VIRUS},
-        {"trojan", THREAT_TROJAN},
-        {"troj", THREAT_TROJAN},
-        {"backdoor", THREAT_TROJAN},
-        {"rat", THREAT_TROJAN},
-        {"ransomware", THREAT_TROJAN},
-        {"ransom", THREAT_TROJAN},
-        {"dropper", THREAT_TROJAN},
-        {"downloader", THREAT_TROJAN},
-        {"loader", THREAT_TROJAN},
-        {"banker", THREAT_TROJAN},
-        {"bot", THREAT_TROJAN},
-        {"botnet", THREAT_TROJAN},
+        {"rootkit", 7, THREAT_ROOTKIT},
+        {"bootkit", 7, THREAT_ROOTKIT},
+        {"worm", 4, THREAT_WORM},
+        {"spyware", 7, THREAT_SPYWARE},
+        {"adware", 6, THREAT_SPYWARE},
+        {"stealer", 7, THREAT_SPYWARE},
+        {"infostealer", 11, THREAT_SPYWARE},
+        {"keylogger", 9, THREAT_SPYWARE},
+        {"spy", 3, THREAT_SPYWARE},
+        {"riskware", 8, THREAT_SPYWARE},
+        {"pua", 3, THREAT_SPYWARE},
+        {"pup", 3, THREAT_SPYWARE},
+        {"virus", 5, THREAT_VIRUS},
+        {"fileinfector", 12, THREAT_VIRUS},
+        {"infector", 8, THREAT_VIRUS},
+        {"trojan", 6, THREAT_TROJAN},
+        {"troj", 4, THREAT_TROJAN},
+        {"backdoor", 8, THREAT_TROJAN},
+        {"rat", 3, THREAT_TROJAN},
+        {"ransomware", 10, THREAT_TROJAN},
+        {"ransom", 6, THREAT_TROJAN},
+        {"dropper", 7, THREAT_TROJAN},
+        {"downloader", 10, THREAT_TROJAN},
+        {"loader", 6, THREAT_TROJAN},
+        {"banker", 6, THREAT_TROJAN},
+        {"bot", 3, THREAT_TROJAN},
+        {"botnet", 6, THREAT_TROJAN},
 };
 
 static bool threat_is_letter(char c)
@@ -44,33 +45,41 @@ static bool threat_is_letter(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-static bool threat_has_word(const char *name, size_t length, const char *word)
+/* The words that begin at `at` and end at the end of its letters: index of the first, or how many
+ * there are. */
+static size_t threat_word_at(const char *at, size_t length)
 {
-	size_t size = strlen(word);
-	for (size_t i = 0; i + size <= length; i++) {
-		if ((i > 0 && threat_is_letter(name[i - 1])) ||
-		        (i + size < length && threat_is_letter(name[i + size]))) {
+	size_t i = 0;
+	for (; i < SK_COUNT(threat_words); i++) {
+		size_t same = 0;
+		if (threat_words[i].length != length) {
 			continue;
 		}
-		size_t same = 0;
-		while (same < size && (name[i + same] | 0x20) == word[same]) {
+		while (same < length && (at[same] | 0x20) == threat_words[i].word[same]) {
 			same++;
 		}
-		if (same == size) {
-			return true;
+		if (same == length) {
+			break;
 		}
 	}
-	return false;
+	return i;
 }
 
 enum threat_kind threat_kind_of_name(const char *name, size_t length)
 {
-	for (size_t i = 0; i < SK_COUNT(threat_words); i++) {
-		if (threat_has_word(name, length, threat_words[i].word)) {
-			return threat_words[i].kind;
+	size_t best = SK_COUNT(threat_words);
+	for (size_t start = 0; start < length;) {
+		size_t end = start;
+		while (end < length && threat_is_letter(name[end])) {
+			end++;
 		}
+		if (end > start) {
+			size_t found = threat_word_at(name + start, end - start);
+			best = found < best ? found : best;
+		}
+		start = end + 1;
 	}
-	return THREAT_OTHER;
+	return best < SK_COUNT(threat_words) ? threat_words[best].kind : THREAT_OTHER;
 }
 
 /* Bytes of the character at the beginning, 0 when it is none of UTF-8. */

@@ -56,13 +56,14 @@ void host_filter_builder_release(struct host_filter_builder *builder)
 	builder->blocks = NULL;
 }
 
-void host_filter_builder_add(struct host_filter_builder *builder, struct siphash_value host)
+void host_filter_builder_add(struct host_filter_builder *builder, uint64_t hash)
 {
 	unsigned char *block =
 	        builder->blocks +
-	        HOST_FILTER_BLOCK_SIZE * host_filter_block(builder->block_count, host);
+	        HOST_FILTER_BLOCK_SIZE * host_filter_block(builder->block_count, hash);
+	uint64_t bits = host_filter_bits(hash);
 	for (unsigned i = 0; i < HOST_FILTER_PROBES; i++) {
-		unsigned bit = host_filter_bit(host, i);
+		unsigned bit = (unsigned)(bits >> (9 * i)) & 511;
 		block[bit / 8] |= (unsigned char)(1u << (bit % 8));
 	}
 }
