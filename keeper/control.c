@@ -27,6 +27,7 @@
 #define STOP_MS 5000 /* what a program has from SIGTERM to SIGKILL */
 #define TURN_CHECK_MS 10000
 #define RETRY_MS 100
+#define CHANGE_MS 10000 /* what queryd has to answer; the next one starts with what was wanted */
 
 /* What the keeper knows of a program besides struct keeper_shared. */
 struct life {
@@ -40,6 +41,7 @@ struct life {
 struct change {
 	uint32_t kind; /* KEEPER_LISTEN, KEEPER_TLS_RELOAD, or 0: nothing is under way */
 	uint32_t tag;
+	int64_t until;
 	struct keeper_listeners next;
 };
 
@@ -258,6 +260,7 @@ static void do_listen(struct control *control, const struct keeper_message *requ
 		answer(control, request->arguments[KEEPER_TAG], status, failed, 0);
 		return;
 	}
+	change->until = now() + CHANGE_MS;
 	change->kind = KEEPER_LISTEN;
 	change->tag = request->arguments[KEEPER_TAG];
 	size_t count = describe_listeners(&change->next, &message, descriptors);
@@ -284,6 +287,7 @@ static void do_tls_reload(struct control *control, const struct keeper_message *
 		answer(control, request->arguments[KEEPER_TAG], status, 0, 0);
 		return;
 	}
+	change->until = now() + CHANGE_MS;
 	change->kind = KEEPER_TLS_RELOAD;
 	change->tag = request->arguments[KEEPER_TAG];
 	status = keeper_message_send(keeper->control[PROGRAM_QUERYD][0], &message, &secret, 1);
@@ -528,6 +532,13 @@ static int64_t time_to_wait(struct control *control)
 		if (control->lives[i].pidfd < 0) {
 			earlier(&wait, control->lives[i].next_start - time);
 		}
+	}
+	if (control->change.kind != 0 && time >= control->change.until) {
+		log_error("control", "sekisho-queryd does not answer; starting it anew");
+		program_signal(control->keeper->shared->pids[PROGRAM_QUERYD], SIGKILL);
+		control->change.until = time + CHANGE_MS;
+	} else if (control->change.kind != 0) {
+		earlier(&wait, control->change.until - time);
 	}
 	if (time >= control->next_turn) {
 		program_turn_logs(control->keeper, LOG_TURN_SIZE);
