@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "lib/link/keeper_control.h"
+
 #define KIB UINT64_C(1024)
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
@@ -17,6 +19,16 @@ static const struct job_description kinds[JOB_KIND_COUNT] = {
                 .descriptors_min = 1,
                 .descriptors_max = 1,
                 .sandbox = {.memory = 16 * MIB, .output = 64 * KIB, .cpu_ms = 10000, .files = 16}},
+        [JOB_BUILD] = {.kind = JOB_BUILD,
+                .prepare = build_prepare,
+                .run = build_run,
+                .descriptors_min = 2,
+                .descriptors_max = KEEPER_FDS_MAX - 1,
+                .last_is_folder = true,
+                .sandbox = {.memory = 16 * GIB,
+                        .output = 4 * GIB,
+                        .cpu_ms = 3600000,
+                        .files = KEEPER_FDS_MAX + 32}},
         [JOB_COMPILE_RULES] = {.kind = JOB_COMPILE_RULES,
                 .run = compile_rules_run,
                 .descriptors_min = 2,

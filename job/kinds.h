@@ -18,6 +18,8 @@ struct job_description {
 
 const struct job_description *job_describe(enum job_kind kind);
 
+int build_prepare(struct job *job);
+int build_run(struct job *job);
 int certificate_prepare(struct job *job);
 int certificate_run(struct job *job);
 int check_keyword_run(struct job *job);

@@ -116,7 +116,8 @@ static int allow_folder(int ruleset, int folder, uint64_t handled)
 	                handled &
 	                (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
 	                        LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
-	                        LANDLOCK_ACCESS_FS_REMOVE_FILE | RIGHTS_TRUNCATE)};
+	                        LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+	                        RIGHTS_TRUNCATE)};
 	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0
 	               ? 0
 	               : -errno;
@@ -197,8 +198,9 @@ static const int plain_calls[] = {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(read
         SCMP_SYS(restart_syscall)};
 
 /* With a folder to write to; Landlock confines the paths. */
-static const int folder_calls[] = {SCMP_SYS(openat), SCMP_SYS(unlinkat), SCMP_SYS(renameat),
-        SCMP_SYS(renameat2), SCMP_SYS(fchmod), SCMP_SYS(getdents64), SCMP_SYS(fadvise64)};
+static const int folder_calls[] = {SCMP_SYS(openat), SCMP_SYS(mkdirat), SCMP_SYS(unlinkat),
+        SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(fchmod), SCMP_SYS(getdents64),
+        SCMP_SYS(fadvise64)};
 
 /* Nothing that a job does leads here by mistake. */
 static const int deadly_calls[] = {SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace),

@@ -115,7 +115,8 @@ static int open_role(const char *listen, uint32_t role, uint16_t port,
 				close(v4.fd);
 				v4.fd = -1;
 			}
-			status = status6;
+			/* No IPv6 says less than what IPv4 said. */
+			status = is_no_family(status6) && status != 0 ? status : status6;
 			if (port != 0) {
 				return status; /* that very port was asked for */
 			}

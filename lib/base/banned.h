@@ -11,6 +11,8 @@
  * state or a shell behind them. What to use instead: buf.h, number.h, clock.h, file.h.
  * The headers that declare them come first, because poison works on them too.
  */
+#undef sprintf /* macros of glibc's fortified headers under clang */
+#undef vsprintf
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok gets
 #pragma GCC poison atoi atol atoll atof gmtime localtime ctime asctime
 #pragma GCC poison popen tmpnam tempnam mktemp

@@ -27,7 +27,7 @@ struct address_prefix {
 int address_parse(const char *text, size_t length, struct address *ret_address) SK_MUST_USE;
 
 /* "10.0.0.0/8", "2001:db8::/32", or an address alone (full length). Bits behind the length are
- * cleared; a prefix within ::ffff:0:0/96 becomes IPv4. 0, SK_E_SYNTAX or SK_E_RANGE (the length). */
+ * cleared; a prefix within ::ffff:0:0/96 becomes IPv4. 0, SK_E_SYNTAX or SK_E_RANGE (length). */
 int address_prefix_parse(
         const char *text, size_t length, struct address_prefix *ret_prefix) SK_MUST_USE;
 

@@ -6,6 +6,16 @@
 
 #define HEADER_SIZE 64
 
+static bool rest_is_zero(const unsigned char *header)
+{
+	for (size_t i = 17; i < HEADER_SIZE; i++) {
+		if (header[i] != 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
 int host_filter_open(struct host_filter *filter, const struct lookup_file *file, const char id[4],
         struct error *error)
 {
@@ -21,7 +31,7 @@ int host_filter_open(struct host_filter *filter, const struct lookup_file *file,
 	uint64_t blocks_size = size - HEADER_SIZE;
 	if (blocks_size % HOST_FILTER_BLOCK_SIZE != 0 ||
 	        block_count != blocks_size / HOST_FILTER_BLOCK_SIZE ||
-	        chunk[16] != HOST_FILTER_PROBES) {
+	        chunk[16] != HOST_FILTER_PROBES || !rest_is_zero(chunk)) {
 		return error_set(
 		        error, SK_E_CORRUPT, "the header of the host filter %.4s is wrong", id);
 	}
@@ -56,13 +66,14 @@ void host_filter_builder_release(struct host_filter_builder *builder)
 	builder->blocks = NULL;
 }
 
-void host_filter_builder_add(struct host_filter_builder *builder, struct siphash_value host)
+void host_filter_builder_add(struct host_filter_builder *builder, uint64_t hash)
 {
 	unsigned char *block =
 	        builder->blocks +
-	        HOST_FILTER_BLOCK_SIZE * host_filter_block(builder->block_count, host);
+	        HOST_FILTER_BLOCK_SIZE * host_filter_block(builder->block_count, hash);
+	uint64_t bits = host_filter_bits(hash);
 	for (unsigned i = 0; i < HOST_FILTER_PROBES; i++) {
-		unsigned bit = host_filter_bit(host, i);
+		unsigned bit = (unsigned)(bits >> (9 * i)) & 511;
 		block[bit / 8] |= (unsigned char)(1u << (bit % 8));
 	}
 }

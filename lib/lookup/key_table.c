@@ -164,12 +164,24 @@ int key_table_open(struct key_table *table, const struct lookup_file *file, cons
 	return 0;
 }
 
+/* Where in a bucket of `count` records the key is likely to be: keys are spread evenly, so the bits
+ * behind those of the fan-out say how far down. Right within one or two records as a rule. */
+static inline uint32_t likely_place(
+        const struct key_table *table, struct lookup_key key, uint32_t count)
+{
+	uint64_t behind = (key.high << table->fanout_bits) >> 32;
+	return (uint32_t)((behind * count) >> 32);
+}
+
 void key_table_prefetch_slot(const struct key_table *table, struct lookup_key key)
 {
-	size_t start = bucket_start(table, key_table_bucket(table, key));
-	const unsigned char *record = table->records + start * table->stride;
-	SK_PREFETCH(record);
-	SK_PREFETCH(record + 64);
+	size_t bucket = key_table_bucket(table, key);
+	uint32_t start = bucket_start(table, bucket);
+	uint32_t count = bucket_start(table, bucket + 1) - start;
+	const unsigned char *record =
+	        table->records + ((size_t)start + likely_place(table, key, count)) * table->stride;
+	SK_PREFETCH(record - table->stride);
+	SK_PREFETCH(record + 2 * table->stride);
 }
 
 /* Narrows a crowded bucket to where `part` is if it is there at all. */
@@ -187,35 +199,60 @@ static void narrow(
 	}
 }
 
+static inline uint32_t record_value(const struct key_table *table, const unsigned char *record)
+{
+	return bytes_get_le32(record + table->stored) & table->value_mask;
+}
+
+/* The slow and safe way: one record after the other. */
+static uint32_t find_among(
+        const struct key_table *table, struct lookup_key part, uint32_t start, uint32_t end)
+{
+	narrow(table, part, &start, &end);
+	for (; start < end; start++) {
+		const unsigned char *record = table->records + (size_t)start * table->stride;
+		if (lookup_key_compare(part, record_part(table, record)) == 0) {
+			return record_value(table, record);
+		}
+	}
+	return KEY_TABLE_NONE;
+}
+
 uint32_t key_table_find(const struct key_table *table, struct lookup_key key)
 {
 	size_t bucket = key_table_bucket(table, key);
 	uint32_t start = bucket_start(table, bucket);
 	uint32_t end = bucket_start(table, bucket + 1);
+	uint64_t mask = BYTES_BE64(table->first_mask);
 	struct lookup_key part = stored_part(table, key);
-	uint64_t first = BYTES_BE64(part.high) & table->first_mask;
-	uint64_t second = BYTES_BE64(part.low) & table->second_mask;
-	if (SK_UNLIKELY(end - start > LINEAR_MAX)) {
-		part = (struct lookup_key){BYTES_BE64(first), BYTES_BE64(second)};
-		narrow(table, part, &start, &end);
+	part.high &= mask;
+	part.low &= BYTES_BE64(table->second_mask);
+	uint32_t count = end - start;
+	if (SK_UNLIKELY(count - 1 >= LINEAR_MAX)) {
+		return count == 0 ? KEY_TABLE_NONE : find_among(table, part, start, end);
 	}
-	/* Only equality is asked for, so that no step waits for the one before. */
-	const unsigned char *record = table->records + (size_t)start * table->stride;
-	for (uint32_t i = start; i < end; i++, record += table->stride) {
-		uint64_t word;
-		memcpy(&word, record, sizeof(word));
-		if ((word & table->first_mask) != first) {
-			continue;
-		}
-		if (table->second_mask != 0) {
-			memcpy(&word, record + 8, sizeof(word));
-			if ((word & table->second_mask) != second) {
-				continue;
-			}
-		}
-		return bytes_get_le32(record + table->stored) & table->value_mask;
+	const unsigned char *first = table->records + (size_t)start * table->stride;
+	const unsigned char *last = first + (size_t)(count - 1) * table->stride;
+	const unsigned char *record =
+	        first + (size_t)likely_place(table, key, count) * table->stride;
+	uint64_t word = bytes_get_be64(record) & mask;
+	while (word < part.high && record != last) {
+		record += table->stride;
+		word = bytes_get_be64(record) & mask;
 	}
-	return KEY_TABLE_NONE;
+	while (word > part.high && record != first) {
+		record -= table->stride;
+		word = bytes_get_be64(record) & mask;
+	}
+	if (word != part.high) {
+		return KEY_TABLE_NONE;
+	}
+	if (table->second_mask != 0 &&
+	        (bytes_get_be64(record + 8) & BYTES_BE64(table->second_mask)) != part.low) {
+		/* Others may have the same first eight bytes. */
+		return find_among(table, part, start, end);
+	}
+	return record_value(table, record);
 }
 
 /* A record's whole key: the stored bytes behind those that its bucket implies. */

@@ -57,7 +57,7 @@ static inline size_t key_table_bucket(const struct key_table *table, struct look
 }
 
 /* Starts the memory access for the fan-out; the first of the two that a look-up waits for. */
-static inline void key_table_prefetch(const struct key_table *table, struct lookup_key key)
+LOOKUP_PREFETCHER void key_table_prefetch(const struct key_table *table, struct lookup_key key)
 {
 	SK_PREFETCH(table->fanout + 4 * key_table_bucket(table, key));
 }

@@ -7,6 +7,10 @@
 #include "lib/base/siphash.h"
 #include "lib/data/digest.h"
 
+/* gcc takes a function that only prefetches for one without effect and drops the calls; not so what
+ * is inlined before it looks. */
+#define LOOKUP_PREFETCHER static inline __attribute__((always_inline))
+
 /* A 128-bit key of a key table; `high` sorts first. */
 struct lookup_key {
 	uint64_t high, low;

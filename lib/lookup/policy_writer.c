@@ -208,7 +208,7 @@ static int write_hosts(const struct making *making)
 		return status;
 	}
 	for (size_t i = 0; i < count; i++) {
-		host_filter_builder_add(&filter, hosts[i]);
+		host_filter_builder_add(&filter, hosts[i].high);
 	}
 	status = host_filter_builder_write(&filter, making->writer, POLICY_CHUNK_HOSTS);
 	host_filter_builder_release(&filter);

@@ -5,7 +5,7 @@
 void text_arena_release(struct text_arena *arena)
 {
 	for (size_t i = 0; i < arena->block_count; i++) {
-		mem_free(arena->blocks[i]);
+		mem_unmap_large(arena->blocks[i], TEXT_ARENA_BLOCK_SIZE);
 	}
 	mem_free(arena->blocks);
 	*arena = (struct text_arena){0};
@@ -22,8 +22,7 @@ static int add_block(struct text_arena *arena)
 		arena->blocks = blocks;
 		arena->block_capacity = capacity;
 	}
-	/* Not zeroed by hand: mem_new of this size is fresh pages. */
-	unsigned char *block = mem_new(TEXT_ARENA_PIECE_MAX, 1);
+	unsigned char *block = mem_map_large(TEXT_ARENA_BLOCK_SIZE);
 	if (block == NULL) {
 		return -1;
 	}
@@ -37,7 +36,7 @@ unsigned char *text_arena_add(struct text_arena *arena, size_t size, uint64_t *r
 	if (size > TEXT_ARENA_PIECE_MAX) {
 		return NULL;
 	}
-	if (arena->block_count == 0 || size > TEXT_ARENA_PIECE_MAX - arena->used) {
+	if (arena->block_count == 0 || size > TEXT_ARENA_BLOCK_SIZE - arena->used) {
 		if (add_block(arena) != 0) {
 			return NULL;
 		}

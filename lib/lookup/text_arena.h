@@ -10,8 +10,9 @@
  * Many short pieces of bytes behind each other, in blocks that never move; a place is a number.
  * Freed as a whole. Inside lib/lookup only; not for two threads.
  */
-#define TEXT_ARENA_BLOCK_BITS 20
-#define TEXT_ARENA_PIECE_MAX ((size_t)1 << TEXT_ARENA_BLOCK_BITS)
+#define TEXT_ARENA_BLOCK_BITS 23
+#define TEXT_ARENA_BLOCK_SIZE ((size_t)1 << TEXT_ARENA_BLOCK_BITS)
+#define TEXT_ARENA_PIECE_MAX ((size_t)1 << 20)
 
 struct text_arena {
 	unsigned char **blocks;
@@ -27,7 +28,8 @@ unsigned char *text_arena_add(struct text_arena *arena, size_t size, uint64_t *r
 
 static inline const unsigned char *text_arena_at(const struct text_arena *arena, uint64_t place)
 {
-	return arena->blocks[place >> TEXT_ARENA_BLOCK_BITS] + (place & (TEXT_ARENA_PIECE_MAX - 1));
+	return arena->blocks[place >> TEXT_ARENA_BLOCK_BITS] +
+	       (place & (TEXT_ARENA_BLOCK_SIZE - 1));
 }
 
 #endif

@@ -170,16 +170,10 @@ int web_builder_exclude(struct web_builder *builder, const char *expression, siz
 	return status;
 }
 
-static struct siphash_value host_hash(
-        const struct web_builder *builder, const struct web_entry *entry)
-{
-	struct url url;
-	web_entry_url(builder, entry, &url);
-	return siphash(&builder->key, url.text, url.host_length);
-}
-
-/* How many different hosts the entries that are written have. */
-static int count_hosts(const struct web_builder *builder, uint64_t written, uint64_t *ret_count)
+/* The hashes (high words) of the different hosts that the entries that are written have, ascending.
+ * The caller frees with mem_free. */
+static int gather_hosts(const struct web_builder *builder, uint64_t written, uint64_t **ret_hashes,
+        uint64_t *ret_count)
 {
 	uint64_t *hashes = mem_new((size_t)written, sizeof(*hashes));
 	if (hashes == NULL) {
@@ -187,32 +181,34 @@ static int count_hosts(const struct web_builder *builder, uint64_t written, uint
 	}
 	size_t count = 0;
 	for (size_t i = 0; i < builder->count; i++) {
+		web_entry_prefetch(builder, i + WEB_TEXT_AHEAD);
 		if (web_entry_is_written(&builder->entries[i])) {
-			hashes[count++] = host_hash(builder, &builder->entries[i]).high;
+			struct url url;
+			web_entry_url(builder, &builder->entries[i], &url);
+			hashes[count++] = siphash(&builder->key, url.text, url.host_length).high;
 		}
 	}
 	radix_sort(hashes, count, 1);
-	uint64_t distinct = 0;
+	size_t distinct = 0;
 	for (size_t i = 0; i < count; i++) {
-		distinct += i == 0 || hashes[i] != hashes[i - 1];
+		if (distinct == 0 || hashes[i] != hashes[distinct - 1]) {
+			hashes[distinct++] = hashes[i];
+		}
 	}
-	mem_free(hashes);
+	*ret_hashes = hashes;
 	*ret_count = distinct;
 	return 0;
 }
 
-static int write_hosts(
-        const struct web_builder *builder, uint64_t host_count, struct lookup_writer *writer)
+static int write_hosts(const uint64_t *hashes, uint64_t host_count, struct lookup_writer *writer)
 {
 	struct host_filter_builder filter;
 	int status = host_filter_builder_init(&filter, host_count, HOST_FILTER_BITS_PER_HOST);
 	if (status != 0) {
 		return status;
 	}
-	for (size_t i = 0; i < builder->count; i++) {
-		if (web_entry_is_written(&builder->entries[i])) {
-			host_filter_builder_add(&filter, host_hash(builder, &builder->entries[i]));
-		}
+	for (uint64_t i = 0; i < host_count; i++) {
+		host_filter_builder_add(&filter, hashes[i]);
 	}
 	status = host_filter_builder_write(&filter, writer, WEB_HOSTS_ID);
 	host_filter_builder_release(&filter);
@@ -245,6 +241,7 @@ static int write_urls(const struct web_builder *builder, const uint32_t *rank, u
 /* What goes into the file, all of it known before the first byte is written. */
 struct web_content {
 	struct pattern_meta meta;
+	uint64_t *hosts; /* info.host_count hashes */
 	struct prefix_entry *prefixes;
 	size_t prefix_count;
 	uint32_t *rank; /* of values, 1 + place */
@@ -254,6 +251,7 @@ struct web_content {
 
 static void content_release(struct web_content *content)
 {
+	mem_free(content->hosts);
 	mem_free(content->prefixes);
 	mem_free(content->rank);
 	mem_free(content->values);
@@ -308,7 +306,7 @@ static int gather(struct web_builder *builder, struct web_write *write, struct w
 	if (status == 0) {
 		struct pattern_info *info = &content->meta.info;
 		content->meta.key = builder->key;
-		status = count_hosts(builder, info->url_count, &info->host_count);
+		status = gather_hosts(builder, info->url_count, &content->hosts, &info->host_count);
 		write->counts.added = builder->count + builder->prefix_count;
 		write->counts.written = info->url_count + content->prefix_count;
 	}
@@ -325,7 +323,7 @@ static int write_chunks(const struct web_builder *builder, const struct web_cont
 		status = web_values_write(content->values, content->value_count, writer);
 	}
 	if (status == 0) {
-		status = write_hosts(builder, info->host_count, writer);
+		status = write_hosts(content->hosts, info->host_count, writer);
 	}
 	if (status == 0) {
 		status = write_urls(builder, content->rank, info->url_count, value_max, writer);
@@ -337,40 +335,49 @@ static int write_chunks(const struct web_builder *builder, const struct web_cont
 	return status;
 }
 
+static int write_file(const struct web_builder *builder, const struct web_content *content, int fd)
+{
+	struct lookup_writer *writer;
+	int status = lookup_writer_new(fd, LOOKUP_KIND_WEB, WEB_CHUNK_COUNT, &writer);
+	if (status != 0) {
+		return status;
+	}
+	status = write_chunks(builder, content, writer);
+	if (status != 0) {
+		lookup_writer_free(writer);
+		return status;
+	}
+	return lookup_writer_finish(writer);
+}
+
 int web_builder_write(struct web_builder *builder, int fd, const char *name, const char *version,
         const char *const *sources, size_t source_count, build_conflict_fn *conflict, void *context,
         struct build_counts *ret_counts, struct error *error)
 {
 	struct web_write write = {.conflict = conflict, .context = context};
 	struct web_content content = {0};
-	struct lookup_writer *writer = NULL;
 	int status =
 	        pattern_info_set(&content.meta.info, name, version, sources, source_count, error);
 	if (status != 0) {
 		return status;
 	}
 	status = gather(builder, &write, &content);
-	if (status == 0) {
-		status = lookup_writer_new(fd, LOOKUP_KIND_WEB, WEB_CHUNK_COUNT, &writer);
-	}
-	if (status == 0) {
-		status = write_chunks(builder, &content, writer);
+	if (status == SK_E_LIMIT) {
+		status = error_set(error, status, "the pattern has more than %d different values",
+		        LIMIT_PATTERN_VALUES);
+	} else if (status == SK_E_RANGE) {
+		status = error_set(error, status, "a value names a source that is not in the list");
+	} else if (status != 0) {
+		status = error_set_code(error, status, "cannot merge the entries");
+	} else {
+		status = write_file(builder, &content, fd);
+		if (status != 0) {
+			status = error_set_code(error, status, "cannot write the pattern");
+		}
 	}
 	content_release(&content);
 	if (status != 0) {
-		lookup_writer_free(writer);
-	} else {
-		status = lookup_writer_finish(writer);
-	}
-	if (status == SK_E_LIMIT) {
-		return error_set(error, status, "the pattern has more than %d different values",
-		        LIMIT_PATTERN_VALUES);
-	}
-	if (status == SK_E_RANGE) {
-		return error_set(error, status, "a value names a source that is not in the list");
-	}
-	if (status != 0) {
-		return error_set_code(error, status, "cannot write the pattern");
+		return status;
 	}
 	*ret_counts = write.counts;
 	return 0;

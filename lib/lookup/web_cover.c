@@ -11,6 +11,7 @@
  */
 #define FILTER_BITS 12
 #define ENTRIES_PER_BUCKET 8
+#define OUTER_MAX (URL_HOSTS_MAX * URL_PATHS_MAX)
 
 struct cover {
 	struct web_builder *builder;
@@ -24,10 +25,10 @@ static uint8_t score_of(const struct web_builder *builder, const struct web_entr
 	return builder->values.items[entry->merged].score;
 }
 
-/* The filter wants two words; the second one is made of the first, of which each bit counts. */
+/* The filter asks for the high word of a hash, which stands here for that of a key. */
 static struct siphash_value filter_value(uint64_t high)
 {
-	return (struct siphash_value){.low = high * UINT64_C(0x9e3779b97f4a7c15), .high = high};
+	return (struct siphash_value){.high = high};
 }
 
 /* The lowest score of all, and whether any entry could be dropped at all. */
@@ -76,7 +77,7 @@ static int cover_init(struct cover *cover, struct web_builder *builder)
 		while (next <= bucket) {
 			cover->fanout[next++] = (uint32_t)i;
 		}
-		host_filter_builder_add(&cover->filter, filter_value(entry->high));
+		host_filter_builder_add(&cover->filter, entry->high);
 	}
 	while (next <= buckets) {
 		cover->fanout[next++] = (uint32_t)builder->count;
@@ -105,33 +106,45 @@ static const struct web_entry *find(const struct cover *cover, struct lookup_key
 	return NULL;
 }
 
-/* Whether a less specific expression of `entry` has a lower score. */
-static bool is_covered(const struct cover *cover, const struct web_entry *entry)
+/* Keys of the less specific expressions of an entry; the filter's memory accesses are started. */
+static unsigned outer_keys(const struct cover *cover, const struct host_filter *filter,
+        const struct web_entry *entry, struct lookup_key keys[OUTER_MAX])
 {
-	const struct web_builder *builder = cover->builder;
-	struct host_filter filter = host_filter_builder_view(&cover->filter);
-	uint8_t score = score_of(builder, entry);
 	struct url url;
 	struct url_expressions expressions;
-	web_entry_url(builder, entry, &url);
+	unsigned count = 0;
+	web_entry_url(cover->builder, entry, &url);
 	url_expressions(&url, &expressions);
 	for (unsigned i = 0; i < expressions.host_count; i++) {
 		struct siphash host;
-		siphash_init(&host, &builder->key);
+		siphash_init(&host, &cover->builder->key);
 		siphash_update(
 		        &host, url.text + expressions.hosts[i].start, expressions.hosts[i].length);
 		for (unsigned j = i == 0 ? 1 : 0; j < expressions.path_count; j++) {
 			struct siphash state = host;
 			siphash_update(&state, url.text + expressions.paths[j].start,
 			        expressions.paths[j].length);
-			struct lookup_key key = lookup_key_from_hash(siphash_finish(&state));
-			if (!host_filter_may_have(&filter, filter_value(key.high))) {
-				continue;
-			}
-			const struct web_entry *outer = find(cover, key);
-			if (outer != NULL && score_of(builder, outer) < score) {
-				return true;
-			}
+			keys[count] = lookup_key_from_hash(siphash_finish(&state));
+			host_filter_prefetch(filter, filter_value(keys[count++].high));
+		}
+	}
+	return count;
+}
+
+/* Whether a less specific expression of `entry` has a lower score. */
+static bool is_covered(
+        const struct cover *cover, const struct host_filter *filter, const struct web_entry *entry)
+{
+	struct lookup_key keys[OUTER_MAX];
+	uint8_t score = score_of(cover->builder, entry);
+	unsigned count = outer_keys(cover, filter, entry, keys);
+	for (unsigned i = 0; i < count; i++) {
+		if (!host_filter_may_have(filter, filter_value(keys[i].high))) {
+			continue;
+		}
+		const struct web_entry *outer = find(cover, keys[i]);
+		if (outer != NULL && score_of(cover->builder, outer) < score) {
+			return true;
 		}
 	}
 	return false;
@@ -148,15 +161,18 @@ int web_drop_covered(struct web_builder *builder, struct web_write *write)
 	if (status != 0) {
 		return status;
 	}
+	struct host_filter filter = host_filter_builder_view(&cover.filter);
 	/* An entry that is dropped itself need not be asked any more: what covers it covers all
 	 * that it covers, and is worse. So the order does not matter. */
 	for (size_t i = 0; i < builder->count; i++) {
 		struct web_entry *entry = &builder->entries[i];
+		web_entry_prefetch(builder, i + WEB_TEXT_AHEAD);
 		if (!web_entry_is_written(entry)) {
 			continue;
 		}
 		uint8_t score = score_of(builder, entry);
-		if (score > worst && score < SCORE_LISTED_GOOD && is_covered(&cover, entry)) {
+		if (score > worst && score < SCORE_LISTED_GOOD &&
+		        is_covered(&cover, &filter, entry)) {
 			entry->merged = WEB_ENTRY_DROPPED;
 			write->counts.dropped++;
 		}

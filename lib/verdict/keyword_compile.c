@@ -8,6 +8,7 @@
 #include "lib/base/mem.h"
 #include "lib/verdict/keyword_flags.h"
 #include "lib/verdict/keyword_set.h"
+#include "lib/verdict/keyword_text.h"
 
 /*
  * Compiling all keywords of a policy into one database. Hyperscan names the expression that a
@@ -21,7 +22,7 @@ struct compiling {
 	void *context;
 	size_t count;
 	uint32_t *entries; /* index in the policy, ascending */
-	const char **expressions; /* NUL-terminated, in the policy file */
+	char **expressions; /* as they are compiled; owned */
 	unsigned *flags;
 	unsigned *ids;
 	size_t cut; /* how many go next when the whole set is too much */
@@ -40,6 +41,7 @@ static void refuse(struct compiling *compiling, uint32_t index, const char *reas
 static void leave_out(struct compiling *compiling, size_t position, const char *reason)
 {
 	refuse(compiling, compiling->entries[position], reason);
+	mem_free(compiling->expressions[position]);
 	size_t behind = compiling->count - position - 1;
 	memmove(compiling->entries + position, compiling->entries + position + 1,
 	        behind * sizeof(*compiling->entries));
@@ -69,8 +71,14 @@ static int collect(struct compiling *compiling, struct error *error)
 			return error_set(error, SK_E_LIMIT, "more than %d keyword rules",
 			        LIMIT_KEYWORD_RULES);
 		}
+		char text[KEYWORD_REWRITTEN_SIZE];
+		size_t length = keyword_rewrite(entry.text, entry.text_length, text);
+		char *copy = mem_copy_text(text, length);
+		if (copy == NULL) {
+			return error_set_code(error, -ENOMEM, "keywords");
+		}
 		compiling->entries[compiling->count] = i;
-		compiling->expressions[compiling->count] = entry.text;
+		compiling->expressions[compiling->count] = copy;
 		compiling->count++;
 	}
 	return 0;
@@ -128,9 +136,9 @@ static int try_compile(
 		compiling->flags[i] = KEYWORD_FLAGS;
 		compiling->ids[i] = (unsigned)i;
 	}
-	hs_error_t result =
-	        hs_compile_multi(compiling->expressions, compiling->flags, compiling->ids,
-	                (unsigned)compiling->count, HS_MODE_BLOCK, NULL, ret_database, &failure);
+	hs_error_t result = hs_compile_multi((const char *const *)compiling->expressions,
+	        compiling->flags, compiling->ids, (unsigned)compiling->count, HS_MODE_BLOCK, NULL,
+	        ret_database, &failure);
 	if (result == HS_SUCCESS) {
 		return 0;
 	}
@@ -241,6 +249,9 @@ int keyword_set_compile(const struct policy *policy, int fd, keyword_refused_fn 
 			(void)error_set_code(error, status, "cannot write the keyword file");
 		}
 		free(bytes); /* hs allocates with malloc */
+	}
+	for (size_t i = 0; i < compiling.count; i++) {
+		mem_free(compiling.expressions[i]);
 	}
 	mem_free(compiling.entries);
 	mem_free(compiling.expressions);

@@ -1,13 +1,20 @@
 /*
- * A load generator for the benches: a fixed number of keep-alive connections, one thread, epoll.
+ * A load generator for the benches: a fixed number of connections, one thread, epoll.
  *
- *   load --port N [--address A] [--connections N] [--seconds S] [--requests N] [--warmup S]
- *        [--rate PER_SECOND] [--tls] [--targets FILE | --target T] [--body FILE] [--header LINE]…
+ *   load --port N [--address A] [--sources N] [--connections N] [--per-connection N] [--tls]
+ *        [--resume] [--seconds S] [--requests N] [--warmup S] [--rate PER_SECOND] [--spin]
+ *        [--targets FILE | --target T] [--bodies FILE] [--check-every N] [--header LINE]…
+ *        [--cpu-of PID,PID…]
  *
  * Closed loop (no --rate): every connection sends its next request when it has its answer. Open
- * loop (--rate): requests fall due at an even pace, whether or not answers have come; a latency is
- * counted from the moment the request was due, so a server that stalls cannot hide it. No
- * pipelining. The result is one JSON object on standard output.
+ * loop (--rate): requests fall due at an even pace, whether or not answers have come, and go to the
+ * connections in turn; a latency is counted from the moment the request was due, so a server that
+ * stalls cannot hide it. No pipelining. Lists are as in requests.h; every N-th answer is held
+ * against what its line expects. --sources spreads the connections over 127.1.0.1 and the addresses
+ * behind it. --per-connection N opens a new connection after N requests, with --resume by the
+ * session of an earlier one. --cpu-of measures what those processes use of the CPU while requests
+ * are counted. --spin never sleeps, for exact times on a core of its own. The result
+ * is one JSON object on standard output.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,24 +34,26 @@
 #include <openssl/ssl.h>
 
 #include "lib/base/buf.h"
-#include "lib/base/file.h"
+#include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/base/number.h"
 #include "tests/bench/histogram.h"
+#include "tests/bench/requests.h"
+#include "tests/bench/server_cpu.h"
 
-#define TARGETS_FILE_MAX ((size_t)1 << 30)
-#define REQUESTS_TEXT_MAX ((size_t)2 << 30)
+#define BODY_MAX ((size_t)8 << 20) /* of an answer that is to be checked */
+#define WRONG_SHOWN 3
 #define READ_SIZE (256 * 1024)
 #define HEAD_MAX 2048
 #define EVENTS_PER_TURN 256
 
 struct options {
-	const char *address, *targets_file, *target, *body_file;
+	const char *address, *targets_file, *target, *bodies_file, *cpu_of;
 	uint16_t port;
-	uint32_t connections;
+	uint32_t connections, sources, per_connection, check_every;
 	double seconds, warmup, rate;
 	uint64_t requests;
-	bool tls;
+	bool tls, resume, spin;
 	struct buf headers;
 };
 
@@ -59,7 +69,11 @@ struct peer {
 	uint64_t due; /* ns: when the request was to be sent */
 	size_t head_length; /* bytes of an answer's head that came in pieces */
 	uint64_t body_left;
-	bool in_body, ok;
+	bool in_body, ok, closed;
+	uint32_t served; /* requests on this connection */
+	const struct request *request;
+	bool check; /* the answer is held against what the request expects */
+	struct buf body; /* of an answer that came in pieces and is to be checked */
 	struct peer *next_idle;
 	char head[HEAD_MAX];
 };
@@ -68,15 +82,18 @@ struct load {
 	struct options options;
 	int epoll;
 	SSL_CTX *tls;
+	SSL_SESSION *session; /* the last one that came, for --resume */
 	struct peer *peers;
-	struct peer *idle; /* open loop: ready to send, last in first out */
-	struct buf text; /* all requests one behind the other */
-	size_t *starts; /* of request i; starts[request_count] is the end */
-	size_t request_count, next_request;
+	struct peer *idle, **idle_end; /* open loop: ready to send, first in first out */
+	struct requests requests;
+	size_t next_request;
+	uint64_t started; /* requests since the last check */
 	uint64_t start, counted_from, end, next_due, interval_fp; /* interval in 2^-16 ns */
 	uint64_t due_fp;
 	uint64_t answers, refused, errors, reconnects, bytes_in, sent, late;
+	uint64_t checked, wrong, closed_idle, handshakes, resumed;
 	bool counting, stopping;
+	double server_cpu; /* seconds, while counting */
 	struct histogram latencies;
 	char space[READ_SIZE];
 };
@@ -92,81 +109,6 @@ static void die(const char *what)
 {
 	fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-/* ---- the requests ---- */
-
-static void add_request(
-        struct load *load, const char *target, size_t length, const char *body, size_t body_length)
-{
-	const struct options *options = &load->options;
-	struct buf *text = &load->text;
-	load->starts[load->request_count++] = text->length;
-	buf_add_text(text, body != NULL ? "POST " : "GET ");
-	buf_add(text, target, length);
-	buf_add_format(text, " HTTP/1.1\r\nHost: %s:%u\r\n", options->address, options->port);
-	buf_add(text, options->headers.data, options->headers.length);
-	if (body != NULL) {
-		buf_add_format(text, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
-		        body_length);
-	}
-	buf_add_literal(text, "\r\n");
-	if (body != NULL) {
-		buf_add(text, body, body_length);
-	}
-	if (buf_status(text) != 0) {
-		errno = EFBIG;
-		die("requests");
-	}
-}
-
-static void read_whole(const char *path, char **ret_data, size_t *ret_length)
-{
-	int status = file_read(path, TARGETS_FILE_MAX, ret_data, ret_length);
-	if (status != 0) {
-		fprintf(stderr, "load: %s: %s\n", path, sk_strerror(status));
-		exit(1);
-	}
-}
-
-static void make_requests(struct load *load)
-{
-	const struct options *options = &load->options;
-	char *targets = NULL, *body = NULL;
-	size_t targets_length = 0, body_length = 0, lines = 1;
-	if (options->body_file != NULL) {
-		read_whole(options->body_file, &body, &body_length);
-	}
-	if (options->targets_file != NULL) {
-		read_whole(options->targets_file, &targets, &targets_length);
-	}
-	for (size_t i = 0; i < targets_length; i++) {
-		lines += targets[i] == '\n';
-	}
-	load->starts = mem_new(lines + 2, sizeof(*load->starts));
-	if (load->starts == NULL) {
-		die("requests");
-	}
-	buf_init(&load->text, REQUESTS_TEXT_MAX);
-	if (targets == NULL) {
-		add_request(load, options->target, strlen(options->target), body, body_length);
-	}
-	for (size_t at = 0; at < targets_length;) {
-		const char *line = targets + at;
-		const char *stop = memchr(line, '\n', targets_length - at);
-		size_t length = stop != NULL ? (size_t)(stop - line) : targets_length - at;
-		if (length > 0) {
-			add_request(load, line, length, body, body_length);
-		}
-		at += length + 1;
-	}
-	if (load->request_count == 0) {
-		errno = ENODATA;
-		die("targets");
-	}
-	load->starts[load->request_count] = load->text.length;
-	mem_free(targets);
-	mem_free(body);
 }
 
 /* ---- connections ---- */
@@ -185,6 +127,19 @@ static void set_wants_write(struct load *load, struct peer *peer, bool write)
 {
 	if (peer->wants_write != write) {
 		watch(load, peer, write, EPOLL_CTL_MOD);
+	}
+}
+
+/* Gives the connection one of the source addresses. */
+static void peer_bind(const struct load *load, const struct peer *peer)
+{
+	uint32_t number = (uint32_t)(peer - load->peers) % load->options.sources;
+	struct sockaddr_in source = {
+	        .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f010001u + number)};
+	int one = 1;
+	if (setsockopt(peer->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)) != 0 ||
+	        bind(peer->fd, (struct sockaddr *)&source, sizeof(source)) != 0) {
+		die("bind");
 	}
 }
 
@@ -207,9 +162,17 @@ static void peer_connect(struct load *load, struct peer *peer)
 		die("address");
 	}
 	peer->fd = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (peer->fd < 0) {
+		die("socket");
+	}
+	if (load->options.sources > 0) {
+		peer_bind(load, peer);
+	}
 	int one = 1;
-	if (peer->fd < 0 ||
-	        setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0 ||
+	/* Closed with a reset, so that no port stays behind in TIME_WAIT. */
+	struct linger linger = {.l_onoff = 1};
+	if (setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0 ||
+	        setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) != 0 ||
 	        (connect(peer->fd, (struct sockaddr *)&storage, length) != 0 &&
 	                errno != EINPROGRESS)) {
 		die("connect");
@@ -221,17 +184,25 @@ static void peer_connect(struct load *load, struct peer *peer)
 			die("SSL_new");
 		}
 		SSL_set_connect_state(peer->ssl);
+		if (load->session != NULL) {
+			SSL_set_session(peer->ssl, load->session);
+		}
 	}
 	watch(load, peer, true, EPOLL_CTL_ADD);
 }
 
 static void peer_reconnect(struct load *load, struct peer *peer)
 {
-	SSL_free(peer->ssl);
-	peer->ssl = NULL;
+	if (peer->ssl != NULL) {
+		/* As if the end had been said, or the session could not be resumed. */
+		SSL_set_shutdown(peer->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+		SSL_free(peer->ssl);
+		peer->ssl = NULL;
+	}
 	close(peer->fd);
 	peer->head_length = 0;
-	peer->in_body = false;
+	peer->in_body = peer->closed = false;
+	peer->served = 0;
 	load->reconnects++;
 	peer_connect(load, peer);
 }
@@ -300,14 +271,22 @@ static void peer_send(struct load *load, struct peer *peer)
 
 static void peer_start(struct load *load, struct peer *peer, uint64_t due)
 {
-	size_t i = load->next_request;
-	load->next_request = i + 1 < load->request_count ? i + 1 : 0;
-	peer->out = load->text.data + load->starts[i];
-	peer->out_left = load->starts[i + 1] - load->starts[i];
+	const struct request *request = &load->requests.items[load->next_request];
+	load->next_request =
+	        load->next_request + 1 < load->requests.count ? load->next_request + 1 : 0;
+	peer->request = request;
+	peer->out = load->requests.text.data + request->start;
+	peer->out_left = request->length;
 	peer->due = due;
 	peer->state = PEER_SENDING;
 	peer->head_length = 0;
 	peer->in_body = false;
+	peer->served++;
+	peer->check = request->expected_length > 0 && ++load->started >= load->options.check_every;
+	if (peer->check) {
+		load->started = 0;
+		buf_clear(&peer->body);
+	}
 	load->sent++;
 	peer_send(load, peer);
 }
@@ -321,8 +300,9 @@ static void peer_ready(struct load *load, struct peer *peer)
 		return;
 	}
 	if (load->options.rate > 0) {
-		peer->next_idle = load->idle;
-		load->idle = peer;
+		peer->next_idle = NULL;
+		*load->idle_end = peer;
+		load->idle_end = &peer->next_idle;
 		return;
 	}
 	peer_start(load, peer, now_ns());
@@ -354,6 +334,23 @@ static uint64_t head_content_length(const char *head, size_t length)
 	return UINT64_MAX;
 }
 
+static void check_answer(
+        struct load *load, const struct peer *peer, const char *body, size_t length)
+{
+	load->checked++;
+	if (peer->ok && requests_answer_is_right(peer->request, body, length)) {
+		return;
+	}
+	if (load->wrong++ < WRONG_SHOWN) {
+		const struct request *request = peer->request;
+		size_t shown = request->length < 300 ? request->length : 300;
+		fprintf(stderr, "load: wrong answer\n%.*s\nexpected %.*s\ngot %.*s\n", (int)shown,
+		        load->requests.text.data + request->start,
+		        (int)(request->expected_length < 300 ? request->expected_length : 300),
+		        request->expected, (int)(length < 600 ? length : 600), body);
+	}
+}
+
 static void finish_answer(struct load *load, struct peer *peer)
 {
 	if (load->counting) {
@@ -361,7 +358,29 @@ static void finish_answer(struct load *load, struct peer *peer)
 		load->refused += !peer->ok;
 		histogram_add(&load->latencies, now_ns() - peer->due);
 	}
+	if (load->options.per_connection > 0 && peer->served >= load->options.per_connection) {
+		peer_reconnect(load, peer);
+		return;
+	}
 	peer_ready(load, peer);
+}
+
+/* Takes a piece of the body; the last one ends the answer. */
+static void take_body(struct load *load, struct peer *peer, const char *data, size_t length)
+{
+	peer->body_left -= length;
+	if (peer->check && (peer->body_left > 0 || peer->body.length > 0)) {
+		buf_add(&peer->body, data, length);
+		data = peer->body.data;
+		length = peer->body.length;
+	}
+	if (peer->body_left > 0) {
+		return;
+	}
+	if (peer->check && buf_status(&peer->body) == 0) {
+		check_answer(load, peer, data, length);
+	}
+	finish_answer(load, peer);
 }
 
 /* Reads the head at the start of `data`; returns its length, 0 when incomplete, -1 when bad. */
@@ -412,10 +431,7 @@ static int consume(struct load *load, struct peer *peer, size_t length)
 	if (length > peer->body_left) {
 		return -1;
 	}
-	peer->body_left -= length;
-	if (peer->body_left == 0) {
-		finish_answer(load, peer);
-	}
+	take_body(load, peer, data, length);
 	return 0;
 }
 
@@ -428,7 +444,9 @@ static void peer_readable(struct load *load, struct peer *peer)
 		}
 		if (got < 0) {
 			if (peer->state == PEER_IDLE) {
-				load->errors += load->counting;
+				/* Found out when the next request is to be sent. */
+				load->closed_idle += load->counting;
+				peer->closed = true;
 				epoll_ctl(load->epoll, EPOLL_CTL_DEL, peer->fd, NULL);
 				return;
 			}
@@ -470,6 +488,8 @@ static void peer_handshake(struct load *load, struct peer *peer)
 			set_wants_write(load, peer, error == SSL_ERROR_WANT_WRITE);
 			return;
 		}
+		load->handshakes += load->counting;
+		load->resumed += load->counting && SSL_session_reused(peer->ssl);
 	}
 	peer_ready(load, peer);
 }
@@ -500,6 +520,13 @@ static uint64_t send_due(struct load *load, uint64_t now)
 			return 1000000;
 		}
 		load->idle = peer->next_idle;
+		if (load->idle == NULL) {
+			load->idle_end = &load->idle;
+		}
+		if (peer->closed) {
+			peer_reconnect(load, peer);
+			continue;
+		}
 		uint64_t due = load->next_due;
 		load->due_fp += load->interval_fp;
 		load->next_due = load->start + (load->due_fp >> 16);
@@ -511,6 +538,7 @@ static uint64_t send_due(struct load *load, uint64_t now)
 static void begin_counting(struct load *load, uint64_t now)
 {
 	load->counting = true;
+	load->server_cpu = -server_cpu_seconds(load->options.cpu_of);
 	load->counted_from = now;
 	load->end = load->options.seconds > 0 ? now + (uint64_t)(load->options.seconds * 1e9)
 	                                      : UINT64_MAX;
@@ -530,6 +558,7 @@ static void run(struct load *load)
 		        (now >= load->end || (load->options.requests > 0 &&
 		                                     load->answers >= load->options.requests))) {
 			load->end = now;
+			load->server_cpu += server_cpu_seconds(load->options.cpu_of);
 			return;
 		}
 		uint64_t wait = 10000000;
@@ -537,7 +566,7 @@ static void run(struct load *load)
 			uint64_t due = send_due(load, now);
 			wait = due < wait ? due : wait;
 		}
-		struct timespec timeout = {.tv_nsec = (long)wait};
+		struct timespec timeout = {.tv_nsec = load->options.spin ? 0 : (long)wait};
 		int count = epoll_pwait2(load->epoll, events, EVENTS_PER_TURN, &timeout, NULL);
 		if (count < 0 && errno != EINTR) {
 			die("epoll_pwait2");
@@ -555,12 +584,17 @@ static void report(const struct load *load)
 	double seconds = (double)(load->end - load->counted_from) / 1e9;
 	const struct histogram *h = &load->latencies;
 	printf("{\"answers\":%llu,\"refused\":%llu,\"errors\":%llu,\"reconnects\":%llu,"
-	       "\"late\":%llu,\"bytes_in\":%llu,\"seconds\":%.6f,\"per_second\":%.1f,"
-	       "\"cpu_seconds\":%.3f,",
+	       "\"late\":%llu,\"checked\":%llu,\"wrong\":%llu,\"closed_idle\":%llu,"
+	       "\"handshakes\":%llu,\"resumed\":%llu,"
+	       "\"bytes_in\":%llu,\"seconds\":%.6f,\"per_second\":%.1f,"
+	       "\"server_cpu_seconds\":%.3f,\"cpu_seconds\":%.3f,",
 	        (unsigned long long)load->answers, (unsigned long long)load->refused,
 	        (unsigned long long)load->errors, (unsigned long long)load->reconnects,
-	        (unsigned long long)load->late, (unsigned long long)load->bytes_in, seconds,
-	        (double)load->answers / seconds,
+	        (unsigned long long)load->late, (unsigned long long)load->checked,
+	        (unsigned long long)load->wrong, (unsigned long long)load->closed_idle,
+	        (unsigned long long)load->handshakes, (unsigned long long)load->resumed,
+	        (unsigned long long)load->bytes_in, seconds, (double)load->answers / seconds,
+	        load->server_cpu,
 	        (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 	                (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
 	printf("\"latency_us\":{\"mean\":%.1f,\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,"
@@ -590,9 +624,15 @@ static void parse_options(struct options *options, int argc, char **argv)
 	        {"connections", 1, NULL, 'c'}, {"seconds", 1, NULL, 's'},
 	        {"requests", 1, NULL, 'n'}, {"warmup", 1, NULL, 'w'}, {"rate", 1, NULL, 'r'},
 	        {"tls", 0, NULL, 't'}, {"targets", 1, NULL, 'f'}, {"target", 1, NULL, 'g'},
-	        {"body", 1, NULL, 'b'}, {"header", 1, NULL, 'h'}, {NULL, 0, NULL, 0}};
-	*options = (struct options){
-	        .address = "127.0.0.1", .target = "/", .connections = 1, .seconds = 0};
+	        {"bodies", 1, NULL, 'b'}, {"header", 1, NULL, 'h'}, {"sources", 1, NULL, 'o'},
+	        {"per-connection", 1, NULL, 'm'}, {"check-every", 1, NULL, 'k'},
+	        {"resume", 0, NULL, 'u'}, {"spin", 0, NULL, 'i'}, {"cpu-of", 1, NULL, 'x'},
+	        {NULL, 0, NULL, 0}};
+	*options = (struct options){.address = "127.0.0.1",
+	        .target = "/",
+	        .connections = 1,
+	        .check_every = 16,
+	        .cpu_of = ""};
 	buf_init(&options->headers, 16384);
 	for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {
 		switch (c) {
@@ -627,7 +667,25 @@ static void parse_options(struct options *options, int argc, char **argv)
 			options->target = optarg;
 			break;
 		case 'b':
-			options->body_file = optarg;
+			options->bodies_file = optarg;
+			break;
+		case 'o':
+			options->sources = (uint32_t)number_argument(optarg, 60000);
+			break;
+		case 'm':
+			options->per_connection = (uint32_t)number_argument(optarg, 1000000000);
+			break;
+		case 'k':
+			options->check_every = (uint32_t)number_argument(optarg, 1000000000);
+			break;
+		case 'x':
+			options->cpu_of = optarg;
+			break;
+		case 'u':
+			options->resume = true;
+			break;
+		case 'i':
+			options->spin = true;
 			break;
 		case 'h':
 			buf_add_text(&options->headers, optarg);
@@ -644,12 +702,60 @@ static void parse_options(struct options *options, int argc, char **argv)
 	}
 }
 
+/* TLS 1.3 tickets come after the handshake; the newest serves for all connections. */
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct load *load = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	SSL_SESSION_free(load->session);
+	load->session = session;
+	return 1;
+}
+
+static void start_tls(struct load *load)
+{
+	load->tls = SSL_CTX_new(TLS_client_method());
+	if (load->tls == NULL) {
+		die("SSL_CTX_new");
+	}
+	SSL_CTX_set_verify(load->tls, SSL_VERIFY_NONE, NULL);
+	SSL_CTX_set_mode(
+	        load->tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_read_ahead(load->tls, 1);
+	if (load->options.resume) {
+		SSL_CTX_set_app_data(load->tls, load);
+		SSL_CTX_set_session_cache_mode(
+		        load->tls, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+		SSL_CTX_sess_set_new_cb(load->tls, keep_session);
+	}
+}
+
+static void start_requests(struct load *load)
+{
+	struct options *options = &load->options;
+	char host[80];
+	snprintf(host, sizeof(host), strchr(options->address, ':') != NULL ? "[%s]:%u" : "%s:%u",
+	        options->address, options->port);
+	const char *headers = buf_text(&options->headers);
+	if (headers == NULL) {
+		errno = E2BIG;
+		die("headers");
+	}
+	struct requests_options list = {.host = host,
+	        .target = options->target,
+	        .targets_file = options->targets_file,
+	        .bodies_file = options->bodies_file,
+	        .headers = headers};
+	requests_make(&load->requests, &list);
+}
+
 int main(int argc, char **argv)
 {
 	static struct load load;
 	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_TIMERSLACK, 1000);
 	parse_options(&load.options, argc, argv);
-	make_requests(&load);
+	start_requests(&load);
+	load.idle_end = &load.idle;
 	load.epoll = epoll_create1(EPOLL_CLOEXEC);
 	load.peers = mem_new(load.options.connections, sizeof(*load.peers));
 	if (load.epoll < 0 || load.peers == NULL) {
@@ -659,16 +765,10 @@ int main(int argc, char **argv)
 		load.interval_fp = (uint64_t)(65536e9 / load.options.rate);
 	}
 	if (load.options.tls) {
-		load.tls = SSL_CTX_new(TLS_client_method());
-		if (load.tls == NULL) {
-			die("SSL_CTX_new");
-		}
-		SSL_CTX_set_verify(load.tls, SSL_VERIFY_NONE, NULL);
-		SSL_CTX_set_mode(load.tls,
-		        SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-		SSL_CTX_set_read_ahead(load.tls, 1);
+		start_tls(&load);
 	}
 	for (uint32_t i = 0; i < load.options.connections; i++) {
+		buf_init(&load.peers[i].body, BODY_MAX);
 		peer_connect(&load, &load.peers[i]);
 	}
 	run(&load);

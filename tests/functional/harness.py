@@ -28,8 +28,9 @@ Server(state=None, programs=None, workers=2, ports="0,0,0,0,0", listen="127.0.0.
   close()            stop, and removes the state folder when it is a temporary one
   addresses          the content of run/addresses.json, read anew each time
   port(role)         "frs_http", "frs_https", "wrs_http", "wrs_https"
-  pid(program)       process id of "sekishod" or "sekisho-queryd", None while it is not there;
-                     pids() all as a dict; "sekisho-keeper" too
+  pid(program)       process id of "sekishod", "sekisho-queryd", "sekisho-keeper" or "guardian" (the
+                     keeper's parent, which start() started), None while it is not there;
+                     pids() all as a dict
   kill(program, signal=SIGKILL)  and   wait_restarted(program, old_pid, timeout=10)
   get(path, query=None, headers=None, tls=False)      one request to the web service ("/v1/…") or
   post(path, value, headers=None, tls=False)          the file service ("/tmcss…"), chosen by path;
@@ -51,6 +52,7 @@ temporary_folder()                         a folder that service users can reach
 service_users()                            True when keeper will start programs as users of their own
 """
 
+import fcntl
 import http.client
 import json
 import os
@@ -228,25 +230,30 @@ class Rpc:
         raise AssertionError(f"{method} did not fail but gave {result}")
 
 
-def children(pid):
-    """(pid, program name) of the living children of a process."""
-    found = []
+def writers_of(folder):
+    """{process id: name of the log file} of the living processes whose standard error is a log in
+    `folder`: all that one keeper started, whoever their parent is by now."""
+    found = {}
     for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
         try:
-            with open(f"/proc/{entry}/stat", encoding="utf-8") as file:
-                text = file.read()
-            with open(f"/proc/{entry}/cmdline", "rb") as file:
-                words = file.read().split(b"\0")
+            log = os.readlink(f"/proc/{entry}/fd/2") if entry.isdigit() else ""
         except OSError:
-            continue
-        name, rest = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:].split()
-        if int(rest[1]) == pid and rest[0] not in "ZX":
-            # A script's own name is its interpreter's second word; the kernel's is cut at 15.
-            paths = [os.path.basename(word.decode(errors="replace")) for word in words[:3]]
-            found.append((int(entry), next((p for p in paths if p in PROGRAMS), name)))
+            continue  # it has ended, or belongs to another user
+        if os.path.dirname(log) == str(folder):
+            found[int(entry)] = os.path.basename(log)
     return found
+
+
+def is_locked(path):
+    """Does somebody hold the lock at `path`?"""
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 class Server:
@@ -314,17 +321,19 @@ class Server:
             self.rpc_connection = None
         if self.process is None:
             return None
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        lock = self.path("lock")
+        if is_locked(lock):
+            os.kill(self.pid("guardian"), signal.SIGTERM)
         try:
             code = self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            for pid, _ in children(self.process.pid):
+            wait_for(lambda: not is_locked(lock), timeout, "the keeper's end")
+        except (subprocess.TimeoutExpired, AssertionError):
+            for pid in self.pids().values():
                 os.kill(pid, signal.SIGKILL)
-            self.process.kill()
             self.process.wait()
             raise
-        self.process = None
+        finally:
+            self.process = None
         return code
 
     def close(self):
@@ -343,8 +352,12 @@ class Server:
         return self.addresses[role]
 
     def pids(self):
-        found = {"sekisho-keeper": self.process.pid}
-        found.update({name: pid for pid, name in children(self.process.pid)})
+        names = {"keeper.log": "sekisho-keeper", "sekishod.log": "sekishod",
+                 "queryd.log": "sekisho-queryd", "job.log": "sekisho-job"}
+        found = {"guardian": int(self.path("lock").read_text())}
+        for pid, log in writers_of(self.path("log").resolve()).items():
+            if pid != found["guardian"] and log in names:
+                found[names[log]] = pid
         return found
 
     def pid(self, name):

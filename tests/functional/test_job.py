@@ -284,6 +284,72 @@ class Unpack(unittest.TestCase):
             self.assertEqual(outcome.code, 0)
 
 
+class Build(unittest.TestCase):
+    DESCRIPTION = {"name": "Test", "inputs": [
+        {"path": "urls.txt", "format": "urls", "source": "one", "kind": "bad"},
+        {"path": "digests.txt", "format": "digests", "source": "two", "kind": "bad"}],
+        "safety": {"benign": ["benign.txt"]}}
+    LISTS = [b"http://bad.example/x\nbroken line\nhttp://whole.example/\n",
+             b"44d88612fea8a8f36de82e1278abb02f\n", b"whole.example\n"]
+
+    def build(self, request=None, description=None, lists=None):
+        """The outcome and the files that were made, by name."""
+        text = json.dumps(description or self.DESCRIPTION).encode()
+        with tempfile.TemporaryDirectory() as path:
+            folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            inputs = [memory_with(data) for data in [text, *(lists or self.LISTS)]]
+            outcome = run_job("build", request or {}, [*(f.fileno() for f in inputs), folder])
+            os.close(folder)
+            for file in inputs:
+                file.close()
+            return outcome, {os.path.relpath(os.path.join(where, name), path):
+                             open(os.path.join(where, name), "rb").read()
+                             for where, _, names in os.walk(path) for name in names}
+
+    def test_patterns_report_and_refused_lines(self):
+        outcome, made = self.build({"version": "1.2"})
+        answer = outcome.answer
+        self.assertEqual((answer.get("ok"), answer.get("version")), (True, "1.2"), outcome.log)
+        self.assertEqual((answer["web"], answer["files"]), (1, 1))
+        report = json.loads(made["report.json"])
+        self.assertEqual(report["inputs"][0]["refused"], 1)
+        self.assertIn(report["inputs"][0]["refused_file"], made)
+        self.assertEqual(report["web"]["safety"]["left_out_count"], 1)
+        self.assertEqual(outcome.messages[-2]["progress"], 100)
+
+    def test_same_key_same_bytes(self):
+        key = {"key": "00112233445566778899aabbccddeeff", "version": "1"}
+        first, second, other = (self.build(k)[1]["web.pattern"]
+                                for k in (key, key, {**key, "key": "ff" * 16}))
+        self.assertEqual(first, second)
+        self.assertNotEqual(first, other)
+
+    def test_bad_descriptions_and_requests(self):
+        bad = {**self.DESCRIPTION, "inputs": [{"path": "x"}]}
+        self.assertEqual(self.build(description=bad)[0].error["code"], "syntax")
+        self.assertEqual(self.build({"key": "xyz"})[0].error["code"], "syntax")
+        self.assertEqual(self.build({"version": "a b"})[0].error["code"], "syntax")
+        outcome, made = self.build(lists=self.LISTS[:2])
+        self.assertEqual(outcome.error["code"], "protocol")
+        self.assertEqual(made, {})
+
+    def test_what_is_built_can_be_unpacked(self):
+        _, made = self.build()
+        for name, kind in (("web.pattern", "web"), ("files.pattern", "files")):
+            data = made[name]
+            for packed in (data, gzip.compress(data), lzma.compress(data)):
+                outcome, unpacked = Unpack.unpack(self, packed)
+                self.assertEqual((outcome.answer.get("kind"), outcome.answer.get("entries")),
+                                 (kind, 1), outcome.answer)
+                self.assertEqual(outcome.answer["bytes"], len(data))
+                self.assertEqual(unpacked, data)
+            flipped = bytearray(data)
+            flipped[len(data) // 2] ^= 1
+            for damaged in (bytes(flipped), data[:-1], data + b"x", lzma.compress(data)[:-8]):
+                outcome, _ = Unpack.unpack(self, damaged)
+                self.assertEqual(outcome.error["code"], "corrupt", outcome.answer)
+
+
 class Import(unittest.TestCase):
     def parse(self, data, request=None, timeout=60):
         with memory_with(data) as file, memory_with() as output:

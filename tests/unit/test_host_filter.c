@@ -26,7 +26,7 @@ static int write_filter(uint64_t count, bool backwards)
 	int fd = test_file_new();
 	assert_int_equal(host_filter_builder_init(&builder, count, HOST_FILTER_BITS_PER_HOST), 0);
 	for (uint64_t i = 0; i < count; i++) {
-		host_filter_builder_add(&builder, host_number(backwards ? count - 1 - i : i));
+		host_filter_builder_add(&builder, host_number(backwards ? count - 1 - i : i).high);
 	}
 	assert_int_equal(lookup_writer_new(fd, LOOKUP_KIND_WEB, 1, &writer), 0);
 	assert_int_equal(host_filter_builder_write(&builder, writer, "HOST"), 0);

@@ -179,6 +179,44 @@ static void test_matches_name_their_entries(void **state)
 	policy_close(policy);
 }
 
+/* "://" is compiled as something else that means the same. */
+static void test_scheme_means_what_it_says(void **state)
+{
+	(void)state;
+	static const char *const expressions[] = {"^https?://[^/]*evil", "^https?:\\/\\/www",
+	        "\\Q://\\Ewww", "[://]{3}www", "=https://", "(?i://)WWW", "https://+www"};
+	struct policy *policy = build(expressions, 7);
+	struct refusals refusals = {0};
+	struct keyword_set *set = open_set(compile(policy, &refusals));
+	struct keyword_scratch *scratch = NULL;
+	assert_int_equal(refusals.count, 0);
+	assert_int_equal(keyword_scratch_fit(&scratch, set), 0);
+	static const struct {
+		const char *url;
+		unsigned found; /* bits by expression */
+	} cases[] = {
+	        {"http://evil/", 1u << 0},
+	        {"https://www.evil/", 1u << 0 | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 5 | 1u << 6},
+	        {"http://x/evil", 0},
+	        {"ftp://www/evil", 1u << 2 | 1u << 3 | 1u << 5},
+	        {"http://x/?u=https://evil", 1u << 4},
+	        {"http://x/?u=https:/evil", 0},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint32_t indexes[8];
+		size_t count = keyword_set_match(
+		        set, scratch, cases[i].url, strlen(cases[i].url), indexes, 8);
+		unsigned found = 0;
+		for (size_t j = 0; j < count; j++) {
+			found |= 1u << indexes[j];
+		}
+		assert_int_equal(found, cases[i].found);
+	}
+	keyword_scratch_free(scratch);
+	keyword_set_close(set);
+	policy_close(policy);
+}
+
 static void test_empty_set_is_a_file(void **state)
 {
 	(void)state;
@@ -291,6 +329,7 @@ int main(void)
 	        cmocka_unit_test(test_good_expressions),
 	        cmocka_unit_test(test_refused_expressions_say_why),
 	        cmocka_unit_test(test_matches_name_their_entries),
+	        cmocka_unit_test(test_scheme_means_what_it_says),
 	        cmocka_unit_test(test_empty_set_is_a_file),
 	        cmocka_unit_test(test_bad_expressions_are_left_out),
 	        cmocka_unit_test(test_thousand_expressions),

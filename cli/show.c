@@ -1,0 +1,232 @@
+#include "cli/show.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <wchar.h>
+
+#include "lib/base/clock.h"
+
+#define CELL_MAX (256 * 1024)
+#define TABLE_MAX (64 * 1024 * 1024)
+
+/* Control characters of both sets, and what changes the direction of writing. */
+static bool is_hidden(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || (c >= 0x200b && c <= 0x200f) ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
+}
+
+/* One character of UTF-8 at `at`: its length, or 0 when it is none. */
+static size_t decode(const unsigned char *at, size_t left, uint32_t *ret_c)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t length = at[0] < 0x80             ? 1
+	                : (at[0] & 0xe0) == 0xc0 ? 2
+	                : (at[0] & 0xf0) == 0xe0 ? 3
+	                : (at[0] & 0xf8) == 0xf0 ? 4
+	                                         : 0;
+	if (length == 0 || length > left) {
+		return 0;
+	}
+	uint32_t c = length == 1 ? at[0] : at[0] & (0xffu >> (length + 1));
+	for (size_t i = 1; i < length; i++) {
+		if ((at[i] & 0xc0) != 0x80) {
+			return 0;
+		}
+		c = c << 6 | (at[i] & 0x3f);
+	}
+	if (c < least[length] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) {
+		return 0;
+	}
+	*ret_c = c;
+	return length;
+}
+
+void show_clean(struct buf *buf, const char *text, size_t length)
+{
+	const unsigned char *bytes = (const unsigned char *)text;
+	for (size_t i = 0; i < length;) {
+		uint32_t c;
+		size_t size = decode(bytes + i, length - i, &c);
+		if (size == 0 || (size == 1 && is_hidden(c))) {
+			buf_add_format(buf, "\\x%02x", bytes[i]);
+			i++;
+		} else if (is_hidden(c)) {
+			buf_add_format(buf, "\\u%04" PRIx32, c);
+			i += size;
+		} else {
+			buf_add(buf, bytes + i, size);
+			i += size;
+		}
+	}
+}
+
+size_t show_width(const char *text, size_t length)
+{
+	const unsigned char *bytes = (const unsigned char *)text;
+	size_t width = 0;
+	for (size_t i = 0; i < length;) {
+		uint32_t c;
+		size_t size = decode(bytes + i, length - i, &c);
+		int places = size > 0 ? wcwidth((wchar_t)c) : 1;
+		width += places > 0 ? (size_t)places : 0;
+		i += size > 0 ? size : 1;
+	}
+	return width;
+}
+
+void show_value(struct buf *buf, json_object *value)
+{
+	switch (json_object_get_type(value)) {
+	case json_type_null:
+		buf_add_char(buf, '-');
+		break;
+	case json_type_boolean:
+		buf_add_text(buf, json_object_get_boolean(value) ? "yes" : "no");
+		break;
+	case json_type_string:
+		if (json_object_get_string_len(value) == 0) {
+			buf_add_char(buf, '-');
+		}
+		show_clean(buf, json_object_get_string(value),
+		        (size_t)json_object_get_string_len(value));
+		break;
+	case json_type_array:
+		for (size_t i = 0; i < json_object_array_length(value); i++) {
+			json_object *item = json_object_array_get_idx(value, i);
+			buf_add_text(buf, i > 0 ? ", " : "");
+			if (json_object_is_type(item, json_type_array)) {
+				buf_add_text(buf, "[…]");
+			} else {
+				show_value(buf, item);
+			}
+		}
+		if (json_object_array_length(value) == 0) {
+			buf_add_char(buf, '-');
+		}
+		break;
+	default: {
+		const char *text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN);
+		show_clean(buf, text != NULL ? text : "-", text != NULL ? strlen(text) : 1);
+	}
+	}
+}
+
+void show_member(struct buf *buf, json_object *object, const char *name)
+{
+	json_object *value = NULL;
+	json_object_object_get_ex(object, name, &value);
+	show_value(buf, value);
+}
+
+void show_time(struct buf *buf, json_object *value, const char *absent)
+{
+	char text[CLOCK_TEXT_SIZE];
+	int64_t time = json_object_get_int64(value);
+	if (time == 0) {
+		buf_add_text(buf, absent);
+		return;
+	}
+	clock_format(time, text);
+	buf_add(buf, text, 10);
+	buf_add_char(buf, ' ');
+	buf_add(buf, text + 11, 8);
+}
+
+void show_size(struct buf *buf, json_object *value)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	double size = json_object_get_double(value);
+	size_t unit = 0;
+	while (size >= 1024 && unit + 1 < SK_COUNT(units)) {
+		size /= 1024;
+		unit++;
+	}
+	buf_add_format(buf, unit > 0 ? "%.1f %s" : "%.0f %s", size, units[unit]);
+}
+
+void show_table_init(struct show_table *table, const char *heading)
+{
+	*table = (struct show_table){0};
+	buf_init(&table->text, TABLE_MAX);
+	size_t columns = 1;
+	for (const char *at = heading; *at != '\0'; at++) {
+		columns += *at == '|';
+	}
+	table->column_count = columns < SHOW_COLUMNS_MAX ? columns : SHOW_COLUMNS_MAX;
+	for (size_t i = 0; i < table->column_count; i++) {
+		size_t length = strcspn(heading, "|");
+		table->right[i] = heading[0] == '>';
+		size_t skip = table->right[i] ? 1 : 0;
+		show_table_cell(table, heading + skip, length - skip);
+		heading += length + 1;
+	}
+}
+
+void show_table_release(struct show_table *table)
+{
+	buf_release(&table->text);
+	table->cell_count = 0;
+}
+
+void show_table_cell(struct show_table *table, const char *text, size_t length)
+{
+	size_t column = table->cell_count++ % table->column_count;
+	size_t width = show_width(text, length);
+	if (width > table->widths[column]) {
+		table->widths[column] = width;
+	}
+	buf_add(&table->text, text, length);
+	buf_add_char(&table->text, '\0');
+}
+
+void show_table_take(struct show_table *table, struct buf *cell)
+{
+	if (buf_status(cell) != 0) {
+		show_table_cell(table, "?", 1);
+	} else {
+		show_table_cell(table, cell->data, cell->length);
+	}
+	buf_clear(cell);
+}
+
+void show_table_member(struct show_table *table, json_object *row, const char *name)
+{
+	struct buf cell;
+	buf_init(&cell, CELL_MAX);
+	show_member(&cell, row, name);
+	show_table_take(table, &cell);
+	buf_release(&cell);
+}
+
+static void print_blanks(size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		putchar(' ');
+	}
+}
+
+int show_table_print(struct show_table *table)
+{
+	int rc = buf_status(&table->text);
+	const char *at = table->text.data;
+	for (size_t i = 0; i < table->cell_count && rc == 0; i++) {
+		size_t column = i % table->column_count;
+		size_t length = strlen(at);
+		size_t missing = table->widths[column] - show_width(at, length);
+		bool is_last = column + 1 == table->column_count;
+		if (table->right[column]) {
+			print_blanks(missing);
+		}
+		fwrite(at, 1, length, stdout);
+		if (is_last) {
+			putchar('\n');
+		} else {
+			print_blanks(2 + (table->right[column] ? 0 : missing));
+		}
+		at += length + 1;
+	}
+	buf_clear(&table->text);
+	table->cell_count = 0;
+	return rc;
+}
