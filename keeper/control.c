@@ -39,7 +39,9 @@ struct life {
 
 /* What waits for queryd's RESULT: one thing at a time. */
 struct change {
-	uint32_t kind; /* KEEPER_LISTEN, KEEPER_TLS_RELOAD, or 0: nothing is under way */
+	/* KEEPER_LISTEN, KEEPER_TLS_RELOAD, KEEPER_LISTENERS (nobody asked for it), or 0: nothing
+	 * is under way */
+	uint32_t kind;
 	uint32_t tag;
 	int64_t until;
 	struct keeper_listeners next;
@@ -230,8 +232,28 @@ static void finish_change(struct control *control, int status)
 	if (status == 0) {
 		write_addresses(control);
 	}
-	answer(control, change->tag, status, 0, 0);
+	if (change->kind != KEEPER_LISTENERS) {
+		answer(control, change->tag, status, 0, 0);
+	}
 	change->kind = 0;
+}
+
+/* A queryd that was left by a former keeper gets the listeners again: that one may have died
+ * between giving it new ones and being told that it has them. */
+static void repeat_listeners(struct control *control)
+{
+	struct keeper *keeper = control->keeper;
+	struct keeper_message message;
+	int descriptors[KEEPER_LISTENERS_MAX];
+	if (!keeper->shared->ready[PROGRAM_QUERYD]) {
+		return; /* it has those that it was started with */
+	}
+	size_t count = describe_listeners(&keeper->listeners, &message, descriptors);
+	if (keeper_message_send(keeper->control[PROGRAM_QUERYD][0], &message, descriptors, count) ==
+	        0) {
+		control->change.kind = KEEPER_LISTENERS;
+		control->change.until = now() + CHANGE_MS;
+	}
 }
 
 static void do_listen(struct control *control, const struct keeper_message *request)
@@ -602,6 +624,7 @@ int control_run(struct keeper *keeper)
 		return 1;
 	}
 	adopt(&control);
+	repeat_listeners(&control);
 	write_addresses(&control);
 	while (!keeper->shared->stopping && !control.failed && !control.guardian_lost) {
 		start_programs(&control);
