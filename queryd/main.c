@@ -207,6 +207,14 @@ static int make_workers(unsigned count, struct error *error)
 	return 0;
 }
 
+/* Loading a large pattern must not take time from the workers when there is none to spare. */
+static void lower_priority(void)
+{
+	const struct sched_param parameters = {0};
+	(void)sched_setscheduler(0, SCHED_BATCH, &parameters);
+	(void)setpriority(PRIO_PROCESS, 0, 5);
+}
+
 static int start(unsigned workers, struct error *error)
 {
 	answer_start();
@@ -231,15 +239,8 @@ static int start(unsigned workers, struct error *error)
 	}
 	close(KEEPER_FD_TLS);
 	close(KEEPER_FD_TICKETS);
+	lower_priority(); /* of this thread, the others run already */
 	return status == 0 ? sandbox_close_calls(error) : status;
-}
-
-/* Loading a large pattern must not take time from the workers when there is none to spare. */
-static void lower_priority(void)
-{
-	const struct sched_param parameters = {0};
-	(void)sched_setscheduler(0, SCHED_BATCH, &parameters);
-	(void)setpriority(PRIO_PROCESS, 0, 5);
 }
 
 int main(int argc, char **argv)
@@ -255,7 +256,6 @@ int main(int argc, char **argv)
 		log_error("main", "cannot start: %s", error.text);
 		return 1;
 	}
-	lower_priority();
 	control_set_listeners(&control);
 	control_run(&control);
 	log_info("main", "ending");
