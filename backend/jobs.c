@@ -115,8 +115,8 @@ static void look_for_next(struct jobs *jobs)
 }
 
 /* Calls end(), then waits for the process when there is one. */
-static void finish(struct job *job, int status, json_object *answer, const char *code,
-        const char *text)
+static void finish(
+        struct job *job, int status, json_object *answer, const char *code, const char *text)
 {
 	struct job_result result = {.status = status, .answer = answer};
 	snprintf(result.code, sizeof(result.code), "%s", code);
@@ -160,7 +160,7 @@ static void on_message(struct job *job, const char *text, size_t length)
 			        member_text(message, "step"));
 		}
 	} else if (json_object_object_get_ex(message, "error", &value) &&
-	        json_object_is_type(value, json_type_object)) {
+	           json_object_is_type(value, json_type_object)) {
 		finish(job, SK_E_REFUSED, NULL, member_text(value, "code"),
 		        member_text(value, "text"));
 	} else {
@@ -237,9 +237,9 @@ static void on_started(void *context, int code, const uint32_t *arguments)
 static int send_request(int socket, json_object *request)
 {
 	size_t length;
-	const char *text = request == NULL ?
-	        "{}" :
-	        json_object_to_json_string_length(request, JSON_C_TO_STRING_PLAIN, &length);
+	const char *text = request == NULL ? "{}"
+	                                   : json_object_to_json_string_length(
+	                                             request, JSON_C_TO_STRING_PLAIN, &length);
 	if (text == NULL) {
 		return -ENOMEM;
 	}
@@ -273,8 +273,7 @@ static int start_process(struct job *job)
 	job->state = JOB_STARTING;
 	job->asked = true;
 	job->socket = pair[0];
-	job->event =
-	        event_new(job->jobs->base, pair[0], EV_READ | EV_PERSIST, on_readable, job);
+	job->event = event_new(job->jobs->base, pair[0], EV_READ | EV_PERSIST, on_readable, job);
 	struct timeval limit = {job->wall_ms / 1000, job->wall_ms % 1000 * 1000};
 	event_add(job->timer, &limit);
 	return job->event != NULL && event_add(job->event, NULL) == 0 ? 0 : -ENOMEM;
@@ -418,8 +417,8 @@ void jobs_ended(struct jobs *jobs, uint32_t process, int wait_status)
 		char text[96];
 		snprintf(text, sizeof(text), "the job ended with %s %d",
 		        WIFSIGNALED(wait_status) ? "signal" : "status",
-		        WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) :
-		                                   WEXITSTATUS(wait_status));
+		        WIFSIGNALED(wait_status) ? WTERMSIG(wait_status)
+		                                 : WEXITSTATUS(wait_status));
 		log_error("jobs", "%s: %s", job_kind_name(job->kind), text);
 		finish(job, SK_E_INTERNAL, NULL, "internal", text);
 		return;

@@ -19,8 +19,9 @@ struct job;
 
 /* How a job ended. */
 struct job_result {
-	int status; /* 0; SK_E_REFUSED: it answered with an error; SK_E_TIMEOUT; SK_E_CONFLICT: it was
-	               cancelled; SK_E_INTERNAL: it crashed, broke a limit or could not be started */
+	int status; /* 0; SK_E_REFUSED: it answered with an error; SK_E_TIMEOUT; SK_E_CONFLICT: it
+	               was cancelled; SK_E_INTERNAL: it crashed, broke a limit or could not be
+	               started */
 	json_object *answer; /* of status 0; lives until the call returns */
 	char code[32], text[512]; /* otherwise */
 };
@@ -36,8 +37,8 @@ struct job_start {
 	void *context;
 };
 
-int jobs_new(struct event_base *base, struct keeper_link *keeper, struct jobs **ret_jobs)
-        SK_MUST_USE;
+int jobs_new(
+        struct event_base *base, struct keeper_link *keeper, struct jobs **ret_jobs) SK_MUST_USE;
 /* Ends what runs, without calls. NULL allowed. */
 void jobs_free(struct jobs *jobs);
 

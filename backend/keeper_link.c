@@ -116,8 +116,8 @@ int keeper_link_ready(struct keeper_link *link)
 }
 
 int keeper_link_request(struct keeper_link *link, enum keeper_message_kind kind,
-        const uint32_t arguments[4], const int *descriptors, size_t count,
-        keeper_result_fn *result, void *context)
+        const uint32_t arguments[4], const int *descriptors, size_t count, keeper_result_fn *result,
+        void *context)
 {
 	size_t slot = 0;
 	while (slot < REQUESTS_MAX && link->requests[slot].tag != 0) {

@@ -29,7 +29,7 @@ int keeper_link_ready(struct keeper_link *link) SK_MUST_USE;
  * then nothing comes. */
 typedef void keeper_result_fn(void *context, int code, const uint32_t *arguments);
 int keeper_link_request(struct keeper_link *link, enum keeper_message_kind kind,
-        const uint32_t arguments[4], const int *descriptors, size_t count,
-        keeper_result_fn *result, void *context) SK_MUST_USE;
+        const uint32_t arguments[4], const int *descriptors, size_t count, keeper_result_fn *result,
+        void *context) SK_MUST_USE;
 
 #endif

@@ -27,6 +27,7 @@
 #define STOP_MS 5000 /* what a program has from SIGTERM to SIGKILL */
 #define TURN_CHECK_MS 10000
 #define RETRY_MS 100
+#define CHANGE_MS 10000 /* what queryd has to answer; the next one starts with what was wanted */
 
 /* What the keeper knows of a program besides struct keeper_shared. */
 struct life {
@@ -38,8 +39,11 @@ struct life {
 
 /* What waits for queryd's RESULT: one thing at a time. */
 struct change {
-	uint32_t kind; /* KEEPER_LISTEN, KEEPER_TLS_RELOAD, or 0: nothing is under way */
+	/* KEEPER_LISTEN, KEEPER_TLS_RELOAD, KEEPER_LISTENERS (nobody asked for it), or 0: nothing
+	 * is under way */
+	uint32_t kind;
 	uint32_t tag;
+	int64_t until;
 	struct keeper_listeners next;
 };
 
@@ -228,8 +232,28 @@ static void finish_change(struct control *control, int status)
 	if (status == 0) {
 		write_addresses(control);
 	}
-	answer(control, change->tag, status, 0, 0);
+	if (change->kind != KEEPER_LISTENERS) {
+		answer(control, change->tag, status, 0, 0);
+	}
 	change->kind = 0;
+}
+
+/* A queryd that was left by a former keeper gets the listeners again: that one may have died
+ * between giving it new ones and being told that it has them. */
+static void repeat_listeners(struct control *control)
+{
+	struct keeper *keeper = control->keeper;
+	struct keeper_message message;
+	int descriptors[KEEPER_LISTENERS_MAX];
+	if (!keeper->shared->ready[PROGRAM_QUERYD]) {
+		return; /* it has those that it was started with */
+	}
+	size_t count = describe_listeners(&keeper->listeners, &message, descriptors);
+	if (keeper_message_send(keeper->control[PROGRAM_QUERYD][0], &message, descriptors, count) ==
+	        0) {
+		control->change.kind = KEEPER_LISTENERS;
+		control->change.until = now() + CHANGE_MS;
+	}
 }
 
 static void do_listen(struct control *control, const struct keeper_message *request)
@@ -258,6 +282,7 @@ static void do_listen(struct control *control, const struct keeper_message *requ
 		answer(control, request->arguments[KEEPER_TAG], status, failed, 0);
 		return;
 	}
+	change->until = now() + CHANGE_MS;
 	change->kind = KEEPER_LISTEN;
 	change->tag = request->arguments[KEEPER_TAG];
 	size_t count = describe_listeners(&change->next, &message, descriptors);
@@ -284,6 +309,7 @@ static void do_tls_reload(struct control *control, const struct keeper_message *
 		answer(control, request->arguments[KEEPER_TAG], status, 0, 0);
 		return;
 	}
+	change->until = now() + CHANGE_MS;
 	change->kind = KEEPER_TLS_RELOAD;
 	change->tag = request->arguments[KEEPER_TAG];
 	status = keeper_message_send(keeper->control[PROGRAM_QUERYD][0], &message, &secret, 1);
@@ -529,6 +555,13 @@ static int64_t time_to_wait(struct control *control)
 			earlier(&wait, control->lives[i].next_start - time);
 		}
 	}
+	if (control->change.kind != 0 && time >= control->change.until) {
+		log_error("control", "sekisho-queryd does not answer; starting it anew");
+		program_signal(control->keeper->shared->pids[PROGRAM_QUERYD], SIGKILL);
+		control->change.until = time + CHANGE_MS;
+	} else if (control->change.kind != 0) {
+		earlier(&wait, control->change.until - time);
+	}
 	if (time >= control->next_turn) {
 		program_turn_logs(control->keeper, LOG_TURN_SIZE);
 		control->next_turn = time + TURN_CHECK_MS;
@@ -591,6 +624,7 @@ int control_run(struct keeper *keeper)
 		return 1;
 	}
 	adopt(&control);
+	repeat_listeners(&control);
 	write_addresses(&control);
 	while (!keeper->shared->stopping && !control.failed && !control.guardian_lost) {
 		start_programs(&control);

@@ -32,6 +32,7 @@ struct keeper_options {
 	uint16_t ports[KEEPER_PORTS]; /* 0: any free one */
 	unsigned workers;
 	int ready_fd; /* -1: none */
+	bool test_clock; /* sekishod's clocks can be moved by RPC: for tests only */
 };
 
 struct keeper_listener {

@@ -22,7 +22,7 @@
 
 static const char usage[] =
         "sekisho-keeper --state DIR --programs DIR [--ports A,B,C,D,E] [--listen ADDR]\n"
-        "               [--workers N] [--ready-fd N]\n"
+        "               [--workers N] [--ready-fd N] [--test-clock]\n"
         "Starts and watches the programs of Sekisho (docs/processes.md); ./run calls it.\n";
 
 /* "A,B,C,D,E": the four query ports and the console's, which only has to be a port. */
@@ -84,15 +84,20 @@ static bool parse_options(int argc, char **argv, struct keeper_options *options)
 	                                              : (unsigned)processors,
 	        .ready_fd = -1};
 	for (int i = 1; i < argc; i += 2) {
+		if (strcmp(argv[i], "--test-clock") == 0) {
+			options->test_clock = true;
+			i--;
+			continue;
+		}
 		if (i + 1 >= argc || !parse_option(argv[i], argv[i + 1], options)) {
-			fprintf(stderr, "sekisho-keeper: bad argument %s %s\n%s", argv[i],
-			        i + 1 < argc ? argv[i + 1] : "", usage);
+			fprintf(stderr, "%ssekisho-keeper: bad argument %s %s\n", usage, argv[i],
+			        i + 1 < argc ? argv[i + 1] : "");
 			return false;
 		}
 	}
 	if (options->state == NULL || options->programs == NULL || options->state[0] != '/' ||
 	        options->programs[0] != '/') {
-		fprintf(stderr, "sekisho-keeper: --state and --programs need absolute paths\n%s",
+		fprintf(stderr, "%ssekisho-keeper: --state and --programs need absolute paths\n",
 		        usage);
 		return false;
 	}

@@ -188,6 +188,9 @@ static void start_sekishod(const struct keeper *keeper, struct start *start)
 	start->words[0] = "--programs";
 	start->words[1] = keeper->options->programs;
 	start->word_count = 2;
+	if (keeper->options->test_clock) {
+		start->words[start->word_count++] = "--test-clock";
+	}
 	start->user = keeper->sekishod;
 	start->descriptors[KEEPER_FD_LINK] = keeper->link[0];
 	start->descriptors[KEEPER_FD_CONTROL] = keeper->control[PROGRAM_SEKISHOD][1];

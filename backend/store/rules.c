@@ -25,7 +25,8 @@ enum {
 	RULES_UNDONE,
 	RULES_TOUCHED,
 	OBJECTS_TOUCHED,
-	REMOVED_TRIM
+	REMOVED_TRIM,
+	RULES_COUNT
 };
 
 const char *const store_rules_sql[] = {
@@ -54,6 +55,8 @@ const char *const store_rules_sql[] = {
         [RULES_TOUCHED] = "SELECT id FROM rules WHERE revision > 0 AND revision > ?1",
         [OBJECTS_TOUCHED] = "SELECT id FROM objects WHERE revision > ?1",
         [REMOVED_TRIM] = "DELETE FROM removed WHERE revision <= ?1",
+        [RULES_COUNT] = "SELECT count(*), ifnull(sum(r.kind = 2 AND r.enabled), 0) FROM rules r"
+                        " WHERE " VISIBLE,
         NULL,
 };
 
@@ -306,6 +309,19 @@ int removed_each(struct store *store, bool object, int64_t revision, removed_vis
 		}
 	}
 	return 0;
+}
+
+int rules_count(struct store *store, int64_t *ret_rules, int64_t *ret_keywords, struct error *error)
+{
+	sqlite3_stmt *count = store->statements[STORE_RULES][RULES_COUNT];
+	int status = database_row(&store->database, count, error);
+	if (status == 1) {
+		*ret_rules = sqlite3_column_int64(count, 0);
+		*ret_keywords = sqlite3_column_int64(count, 1);
+		sqlite3_reset(count);
+		return 0;
+	}
+	return status != 0 ? status : error_set(error, SK_E_INTERNAL, "no count");
 }
 
 int removed_trim(struct store *store, int64_t revision, struct error *error)

@@ -46,6 +46,10 @@ typedef int removed_visit_fn(void *context, int64_t id);
 int removed_each(struct store *store, bool object, int64_t revision, removed_visit_fn *visit,
         void *context, struct error *error) SK_MUST_USE;
 
+/* How many rules, and enabled keyword rules, are visible: reads all of them, for the start. */
+int rules_count(struct store *store, int64_t *ret_rules, int64_t *ret_keywords,
+        struct error *error) SK_MUST_USE;
+
 /* Within a change: forgets removals up to `revision` (a base built from it is in use). */
 int removed_trim(struct store *store, int64_t revision, struct error *error) SK_MUST_USE;
 

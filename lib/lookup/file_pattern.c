@@ -25,6 +25,22 @@ static bool is_name_start(const unsigned char *names, size_t size, uint32_t offs
 	return offset < size && (offset == 0 || names[offset - 1] == '\0');
 }
 
+/* Values stand in strict order of their content: (malicious, kind, name, origins). */
+static bool values_ascend(const unsigned char *a, const unsigned char *b)
+{
+	unsigned left = (unsigned)a[12] << 8 | a[13];
+	unsigned right = (unsigned)b[12] << 8 | b[13];
+	if (left != right) {
+		return left < right;
+	}
+	uint32_t left_name = bytes_get_le32(a + 8);
+	uint32_t right_name = bytes_get_le32(b + 8);
+	if (left_name != right_name) {
+		return left_name < right_name;
+	}
+	return bytes_get_le64(a) < bytes_get_le64(b);
+}
+
 static int open_values(struct file_pattern *pattern, uint32_t *ret_count, struct error *error)
 {
 	size_t size, names_size;
@@ -45,7 +61,8 @@ static int open_values(struct file_pattern *pattern, uint32_t *ret_count, struct
 		if ((bytes_get_le64(value) & ~all_origins) != 0 ||
 		        !is_name_start(names, names_size, bytes_get_le32(value + 8)) ||
 		        value[12] > 1 || value[13] >= THREAT_KIND_COUNT ||
-		        bytes_get_le16(value + 14) != 0) {
+		        bytes_get_le16(value + 14) != 0 ||
+		        (i > 0 && !values_ascend(value - FILE_VALUE_SIZE, value))) {
 			return error_set(error, SK_E_CORRUPT,
 			        "value %" PRIu32 " of the chunk VALS is wrong", i);
 		}

@@ -6,6 +6,16 @@
 
 #define HEADER_SIZE 64
 
+static bool rest_is_zero(const unsigned char *header)
+{
+	for (size_t i = 17; i < HEADER_SIZE; i++) {
+		if (header[i] != 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
 int host_filter_open(struct host_filter *filter, const struct lookup_file *file, const char id[4],
         struct error *error)
 {
@@ -21,7 +31,7 @@ int host_filter_open(struct host_filter *filter, const struct lookup_file *file,
 	uint64_t blocks_size = size - HEADER_SIZE;
 	if (blocks_size % HOST_FILTER_BLOCK_SIZE != 0 ||
 	        block_count != blocks_size / HOST_FILTER_BLOCK_SIZE ||
-	        chunk[16] != HOST_FILTER_PROBES) {
+	        chunk[16] != HOST_FILTER_PROBES || !rest_is_zero(chunk)) {
 		return error_set(
 		        error, SK_E_CORRUPT, "the header of the host filter %.4s is wrong", id);
 	}

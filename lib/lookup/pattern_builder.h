@@ -20,8 +20,9 @@
  * highest C&C level (and its source), all categories and all origins of the bad ones; "good" (score
  * ≥ 81) and "bad" entries of the same expression are a conflict: reported, the lower score stays.
  * An entry that is milder than a less specific one that covers it is dropped, unless it is rated
- * safe (≥ 81); address prefixes likewise. (files): malicious wins over known good (a conflict), the
- * first name in byte order of the malicious ones stays, origins unite.
+ * safe (≥ 81); address prefixes likewise. (files): malicious wins over known good (a conflict); of
+ * the winning side the first name in byte order stays (any name before none) with its kind, origins
+ * unite.
  */
 enum build_conflict_kind { BUILD_CONFLICT_URL, BUILD_CONFLICT_ADDRESS, BUILD_CONFLICT_DIGEST };
 
@@ -45,7 +46,8 @@ void web_builder_free(struct web_builder *builder); /* NULL allowed */
 
 /* An entry for `url` as it is canonical: its host and its path with query, the most specific
  * expression; "host/" covers the whole site and its sub-sites. SK_E_LIMIT when more than
- * LIMIT_PATTERN_VALUES distinct values are there, -ENOMEM. */
+ * LIMIT_PATTERN_VALUES distinct values are there, SK_E_RANGE for a value that no pattern can have
+ * (score, C&C level and source, category), -ENOMEM. */
 int web_builder_add(struct web_builder *builder, const struct url *url,
         const struct web_value *value) SK_MUST_USE;
 int web_builder_add_prefix(struct web_builder *builder, const struct address_prefix *prefix,
@@ -55,8 +57,9 @@ int web_builder_add_prefix(struct web_builder *builder, const struct address_pre
 int web_builder_exclude(
         struct web_builder *builder, const char *expression, size_t length) SK_MUST_USE;
 
-/* Merges and writes the pattern. May be called again after further excludes. `sources` are the
- * names behind the origin bits. `conflict` may be NULL. */
+/* Merges and writes the pattern. May be called again after further excludes; each call reports and
+ * counts everything anew. `sources` are the names behind the origin bits (a value with another bit:
+ * SK_E_RANGE). `conflict` may be NULL. */
 int web_builder_write(struct web_builder *builder, int fd, const char *name, const char *version,
         const char *const *sources, size_t source_count, build_conflict_fn *conflict, void *context,
         struct build_counts *ret_counts, struct error *error) SK_MUST_USE;
@@ -66,7 +69,8 @@ struct file_builder;
 int file_builder_new(struct file_builder **ret_builder) SK_MUST_USE;
 void file_builder_free(struct file_builder *builder);
 
-/* `name` (at most LIMIT_THREAT_NAME bytes, else SK_E_LIMIT) is copied; "" when not known. */
+/* `name` (at most LIMIT_THREAT_NAME bytes, else SK_E_LIMIT) is copied; "" when not known.
+ * SK_E_RANGE for a digest or threat of no kind. */
 int file_builder_add(struct file_builder *builder, const struct digest *digest, int malicious,
         uint8_t kind, const char *name, uint64_t origins) SK_MUST_USE;
 

@@ -335,40 +335,49 @@ static int write_chunks(const struct web_builder *builder, const struct web_cont
 	return status;
 }
 
+static int write_file(const struct web_builder *builder, const struct web_content *content, int fd)
+{
+	struct lookup_writer *writer;
+	int status = lookup_writer_new(fd, LOOKUP_KIND_WEB, WEB_CHUNK_COUNT, &writer);
+	if (status != 0) {
+		return status;
+	}
+	status = write_chunks(builder, content, writer);
+	if (status != 0) {
+		lookup_writer_free(writer);
+		return status;
+	}
+	return lookup_writer_finish(writer);
+}
+
 int web_builder_write(struct web_builder *builder, int fd, const char *name, const char *version,
         const char *const *sources, size_t source_count, build_conflict_fn *conflict, void *context,
         struct build_counts *ret_counts, struct error *error)
 {
 	struct web_write write = {.conflict = conflict, .context = context};
 	struct web_content content = {0};
-	struct lookup_writer *writer = NULL;
 	int status =
 	        pattern_info_set(&content.meta.info, name, version, sources, source_count, error);
 	if (status != 0) {
 		return status;
 	}
 	status = gather(builder, &write, &content);
-	if (status == 0) {
-		status = lookup_writer_new(fd, LOOKUP_KIND_WEB, WEB_CHUNK_COUNT, &writer);
-	}
-	if (status == 0) {
-		status = write_chunks(builder, &content, writer);
+	if (status == SK_E_LIMIT) {
+		status = error_set(error, status, "the pattern has more than %d different values",
+		        LIMIT_PATTERN_VALUES);
+	} else if (status == SK_E_RANGE) {
+		status = error_set(error, status, "a value names a source that is not in the list");
+	} else if (status != 0) {
+		status = error_set_code(error, status, "cannot merge the entries");
+	} else {
+		status = write_file(builder, &content, fd);
+		if (status != 0) {
+			status = error_set_code(error, status, "cannot write the pattern");
+		}
 	}
 	content_release(&content);
 	if (status != 0) {
-		lookup_writer_free(writer);
-	} else {
-		status = lookup_writer_finish(writer);
-	}
-	if (status == SK_E_LIMIT) {
-		return error_set(error, status, "the pattern has more than %d different values",
-		        LIMIT_PATTERN_VALUES);
-	}
-	if (status == SK_E_RANGE) {
-		return error_set(error, status, "a value names a source that is not in the list");
-	}
-	if (status != 0) {
-		return error_set_code(error, status, "cannot write the pattern");
+		return status;
 	}
 	*ret_counts = write.counts;
 	return 0;

@@ -133,6 +133,11 @@ size_t keyword_set_count(const struct keyword_set *set)
 	return set->count;
 }
 
+const struct lookup_file *keyword_set_file(const struct keyword_set *set)
+{
+	return set->file;
+}
+
 bool keyword_set_fits(const struct keyword_set *set, const struct policy *policy)
 {
 	const unsigned char *checksum = lookup_file_checksum(policy_file(policy));

@@ -51,6 +51,14 @@ size_t keyword_set_count(const struct keyword_set *set);
 /* Was the set compiled from this very policy file (by its checksum)? */
 bool keyword_set_fits(const struct keyword_set *set, const struct policy *policy);
 
+const struct lookup_file *keyword_set_file(const struct keyword_set *set);
+
+/* Writes to `fd` the set for policy `to`, without compiling: for when its keyword entries (list, id
+ * and text) are the same as in `from`, which the set was compiled from. SK_E_CONFLICT when they are
+ * not. */
+int keyword_set_rebase(const struct keyword_set *set, const struct policy *from,
+        const struct policy *to, int fd, struct error *error) SK_MUST_USE;
+
 /* Scratch memory of one thread, grown to fit a set before that is used for queries. `*scratch` is
  * NULL at first. */
 struct keyword_scratch;

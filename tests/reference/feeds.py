@@ -1,18 +1,31 @@
-"""Plain lists into a pattern, a second time: docs/pattern-description.md, "From a line to an entry"."""
+"""Plain lists into a pattern, a second time: docs/feed-formats.md and docs/pattern-description.md ("From a line to an
+entry")."""
 
 import re
 
 import canonical
 import decision
 
-DEFANGED = ((rb"\[://\]", b"://"), (rb"\[:\]", b":"), (rb"\[dot\]|\(dot\)", b"."), (rb"\[\.\]|\(\.\)|\{\.\}", b"."))
+SCHEMES = re.compile(rb"^(hxxp|h\*\*p|htxp|fxp)", re.IGNORECASE)
+SIGNS = ((rb"\[://\]|\[:\]//", b"://"), (rb"\[:\]", b":"),
+         (rb"\[dot\]|\(dot\)|\{dot\}|\[\.\]|\(\.\)|\{\.\}|\\\.|\[\.|\.\]", b"."))
+
+
+def put_right(text):
+    """Schemes and signs; the scheme keeps its letters but for the hidden ones."""
+    text = SCHEMES.sub(lambda match: b"ftp" if match.group(1)[:1] in b"fF" else b"http", text)
+    for pattern, plain in SIGNS:
+        text = re.sub(pattern, plain, text, flags=re.IGNORECASE)
+    return text
 
 
 def refang(text):
-    text = re.sub(rb"^hxxp", b"http", text, flags=re.IGNORECASE)
-    for pattern, plain in DEFANGED:
-        text = re.sub(pattern, plain, text, flags=re.IGNORECASE)
-    return text
+    """In the whole URL when the part before its path shows it (docs/feed-formats.md)."""
+    scheme, colon, rest = text.partition(b"://")
+    if not colon:
+        scheme, rest = b"", text
+    before = scheme + colon + rest.split(b"/")[0]
+    return put_right(text) if put_right(before) != before else text
 
 
 def clean(line):
