@@ -1,6 +1,7 @@
 #include "queryd/control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -228,6 +229,10 @@ static int use_new_listeners(struct control *control, const struct keeper_messag
 		uint32_t role = message->arguments[i];
 		if (role == KEEPER_ROLE_NONE || role >= KEEPER_ROLE_COUNT) {
 			return SK_E_PROTOCOL;
+		}
+		int flags = fcntl(descriptors[i], F_GETFL);
+		if (flags < 0 || fcntl(descriptors[i], F_SETFL, flags | O_NONBLOCK) != 0) {
+			return -errno;
 		}
 		after.items[i] = (struct listener){descriptors[i], (uint8_t)role};
 	}

@@ -237,6 +237,7 @@ class Queryd:
         code = self.process.wait(timeout)
         self.control.close()
         self.link.close()
+        self.log.flush()
         return code
 
     def close(self):
@@ -244,6 +245,8 @@ class Queryd:
             self.stop()
         for listener in self.listeners:
             listener.close()
+        if self.process is not None:
+            self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def cpu_seconds(self):
