@@ -3,7 +3,7 @@
  *
  * KIND: "header" sends the start of a request for TARGET and then one byte of a header per
  * interval; "body" the head of a POST to TARGET and then one byte of the body per interval; "read"
- * three bulk questions with 500 URLs, and reads nothing of the answers; "mixed" a third of each.
+ * eight bulk questions with 500 URLs, and reads nothing of the answers; "mixed" a third of each.
  * They are opened over as long as an interval. The connections come from 127.2.0.1 and the SOURCES
  * - 1 addresses behind it. A connection that the server closes is counted with its age and opened
  * again, so that the number stays. Prints "ready" when all are open for the first time and one JSON
@@ -28,7 +28,7 @@
 #define EVENTS_PER_TURN 256
 #define TURN_NS 10000000u
 #define REQUEST_MAX 16384
-#define READ_REQUESTS 3 /* sent in one go by a "read" connection */
+#define READ_REQUESTS 8 /* sent in one go by a "read" connection */
 #define READ_URLS 500
 
 enum slow_kind { SLOW_HEADER, SLOW_BODY, SLOW_READ, SLOW_KINDS };
