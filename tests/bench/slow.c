@@ -105,13 +105,15 @@ static void open_peer(struct slow *slow, struct slow_peer *peer)
 	uint32_t number = (uint32_t)(peer - slow->peers);
 	struct sockaddr_in source = {.sin_family = AF_INET,
 	        .sin_addr.s_addr = htonl(0x7f020001u + number % slow->sources)};
-	int one = 1, small = 2048;
+	int one = 1, small = 2048, large = 1 << 20; /* all questions go out, no answer comes in */
 	struct linger linger = {.l_onoff = 1};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) != 0 ||
 	        setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)) != 0 ||
 	        (peer->kind == SLOW_READ &&
-	                setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)) != 0) ||
+	                (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)) != 0 ||
+	                        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large)) !=
+	                                0)) ||
 	        bind(fd, (struct sockaddr *)&source, sizeof(source)) != 0 ||
 	        (connect(fd, (struct sockaddr *)&slow->server, sizeof(slow->server)) != 0 &&
 	                errno != EINPROGRESS)) {
