@@ -99,7 +99,7 @@ static void plan_restart(struct control *control, enum keeper_program program, c
 	life->deaths++;
 	if (!control->keeper->shared->announced && life->deaths >= FIRST_DEATHS_MAX) {
 		char reason[200];
-		snprintf(reason, sizeof(reason), "%s %s, for the %uth time; its log tells more",
+		snprintf(reason, sizeof(reason), "%s %s (%u deaths); its log tells more",
 		        program_name(program), how, life->deaths);
 		control_fail(control->keeper, reason);
 		control->failed = true;

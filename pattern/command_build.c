@@ -185,7 +185,11 @@ static int build_run(const struct command_options *options, struct build *build)
 	if (status != 0) {
 		bool unsafe = status == SK_E_CONFLICT ||
 		              (status == SK_E_CORRUPT && strstr(error.text, "the built") != NULL);
-		return command_fail(unsafe ? COMMAND_UNSAFE : COMMAND_FAILED, "%s", error.text);
+		/* Only a name in allow_site is a syntax error that shows here. */
+		return command_fail(unsafe                  ? COMMAND_UNSAFE
+		                    : status == SK_E_SYNTAX ? COMMAND_DESCRIPTION
+		                                            : COMMAND_FAILED,
+		        "%s", error.text);
 	}
 	int result = COMMAND_DONE;
 	if (options->json) {

@@ -60,7 +60,9 @@ static int walk_enter(struct json_walk *walk, bool object, struct feed_text key)
 	*frame = (struct json_walk_frame){.object = object, .start = walk->texts.length};
 	frame->key = walk->texts.length;
 	frame->key_length = key.length;
-	buf_add(&walk->texts, key.at, key.length);
+	if (key.length > 0) {
+		buf_add(&walk->texts, key.at, key.length);
+	}
 	walk->depth++;
 	return buf_status(&walk->texts);
 }
@@ -117,7 +119,7 @@ static int walk_event(struct json_walk *walk, enum json_event event, struct buf 
 		        walk, feed_text_of(walk->scan.text.data, walk->scan.text.length));
 		buf_clear(key);
 		/* Names of objects that anybody asks for are short. */
-		if (walk->scan.text.length <= key->maximum) {
+		if (walk->scan.text.length > 0 && walk->scan.text.length <= key->maximum) {
 			buf_add(key, walk->scan.text.data, walk->scan.text.length);
 		}
 		return buf_status(key);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "pattern/command.h"
+#include "pattern/feed.h"
 
 static const struct command {
 	const char *name;
@@ -28,6 +29,11 @@ static void print_help(void)
 	for (size_t i = 0; i < SK_COUNT(commands); i++) {
 		printf("  %s %s\n      %s\n", commands[i].name, commands[i].arguments,
 		        commands[i].title);
+	}
+	puts("\nFormats of lists (docs/feed-formats.md):");
+	for (size_t i = 0; feed_format_at(i) != NULL; i++) {
+		printf("  %-16s %s\n", feed_format_name(feed_format_at(i)),
+		        feed_format_title(feed_format_at(i)));
 	}
 	puts("\nExit status: 0 done; 1 it failed; 2 wrong usage; 3 the description is wrong;\n"
 	     "4 a pattern is damaged or of another kind; 5 diff: the patterns differ;\n"

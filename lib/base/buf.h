@@ -57,8 +57,9 @@ static inline void buf_commit(struct buf *buf, size_t size)
 
 static inline void buf_add(struct buf *buf, const void *bytes, size_t size)
 {
-	char *at = buf_reserve(buf, size);
-	if (SK_LIKELY(at != NULL && size > 0)) {
+	/* Nothing to add may come with NULL, and an empty buffer has no memory yet. */
+	char *at = size > 0 ? buf_reserve(buf, size) : NULL;
+	if (SK_LIKELY(at != NULL)) {
 		memcpy(at, bytes, size);
 		buf->length += size;
 	}

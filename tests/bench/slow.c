@@ -3,10 +3,11 @@
  *
  * KIND: "header" sends the start of a request for TARGET and then one byte of a header per
  * interval; "body" the head of a POST to TARGET and then one byte of the body per interval; "read"
- * as many requests for TARGET as the server takes and reads none of the answers; "mixed" a third of
- * each. The connections come from 127.2.0.1 and the SOURCES - 1 addresses behind it. A connection
- * that the server closes is counted with its age and opened again, so that the number stays. Prints
- * "ready" when all are open for the first time and one JSON object at the end.
+ * eight bulk questions with 500 URLs, and reads nothing of the answers; "mixed" a third of each.
+ * They are opened over as long as an interval. The connections come from 127.2.0.1 and the SOURCES
+ * - 1 addresses behind it. A connection that the server closes is counted with its age and opened
+ * again, so that the number stays. Prints "ready" when all are open for the first time and one JSON
+ * object at the end.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/mem.h"
 #include "lib/base/number.h"
 #include "tests/bench/histogram.h"
@@ -26,14 +28,15 @@
 #define EVENTS_PER_TURN 256
 #define TURN_NS 10000000u
 #define REQUEST_MAX 16384
-#define READ_REQUESTS 64 /* sent in one go by a "read" connection */
+#define READ_REQUESTS 8 /* sent in one go by a "read" connection */
+#define READ_URLS 500
 
 enum slow_kind { SLOW_HEADER, SLOW_BODY, SLOW_READ, SLOW_KINDS };
 
 struct slow_peer {
 	int fd;
 	enum slow_kind kind;
-	bool started, full;
+	bool started;
 	uint64_t opened; /* ns, first byte sent */
 	uint64_t next; /* ns, next byte */
 };
@@ -71,15 +74,30 @@ static void make_starts(struct slow *slow, const char *target)
 	        "POST %s HTTP/1.1\r\nHost: slow\r\nContent-Type: application/json\r\n"
 	        "Content-Length: 100000\r\n\r\n{",
 	        target);
-	int read = snprintf(slow->starts[SLOW_READ], REQUEST_MAX,
-	        "GET %s HTTP/1.1\r\nHost: slow\r\n\r\n", target);
-	if (header < 0 || body < 0 || read < 0 || read >= REQUEST_MAX || body >= REQUEST_MAX) {
+	if (header < 0 || body < 0 || header >= REQUEST_MAX || body >= REQUEST_MAX) {
 		errno = E2BIG;
 		die("target");
 	}
 	slow->start_lengths[SLOW_HEADER] = (size_t)header;
 	slow->start_lengths[SLOW_BODY] = (size_t)body;
-	slow->start_lengths[SLOW_READ] = (size_t)read;
+	struct buf list, text;
+	buf_init(&list, REQUEST_MAX);
+	buf_init_fixed(&text, slow->starts[SLOW_READ], REQUEST_MAX);
+	for (int i = 0; i < READ_URLS; i++) {
+		buf_add_format(&list, "%s\"s.example/%d\"", i > 0 ? "," : "{\"urls\":[", i);
+	}
+	buf_add_literal(&list, "]}");
+	buf_add_format(&text,
+	        "POST %.*s HTTP/1.1\r\nHost: slow\r\nContent-Type: application/json\r\n"
+	        "Content-Length: %zu\r\n\r\n",
+	        (int)strcspn(target, "?"), target, list.length);
+	buf_add(&text, list.data, list.length);
+	if (buf_status(&list) != 0 || buf_status(&text) != 0) {
+		errno = E2BIG;
+		die("target");
+	}
+	slow->start_lengths[SLOW_READ] = text.length;
+	buf_release(&list);
 }
 
 static void open_peer(struct slow *slow, struct slow_peer *peer)
@@ -87,13 +105,15 @@ static void open_peer(struct slow *slow, struct slow_peer *peer)
 	uint32_t number = (uint32_t)(peer - slow->peers);
 	struct sockaddr_in source = {.sin_family = AF_INET,
 	        .sin_addr.s_addr = htonl(0x7f020001u + number % slow->sources)};
-	int one = 1, small = 2048;
+	int one = 1, small = 2048, large = 1 << 20; /* all questions go out, no answer comes in */
 	struct linger linger = {.l_onoff = 1};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) != 0 ||
 	        setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)) != 0 ||
 	        (peer->kind == SLOW_READ &&
-	                setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)) != 0) ||
+	                (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)) != 0 ||
+	                        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large)) !=
+	                                0)) ||
 	        bind(fd, (struct sockaddr *)&source, sizeof(source)) != 0 ||
 	        (connect(fd, (struct sockaddr *)&slow->server, sizeof(slow->server)) != 0 &&
 	                errno != EINPROGRESS)) {
@@ -104,7 +124,7 @@ static void open_peer(struct slow *slow, struct slow_peer *peer)
 	        .events = peer->kind == SLOW_READ ? EPOLLRDHUP : EPOLLIN | EPOLLRDHUP,
 	        .data.ptr = peer};
 	peer->fd = fd;
-	peer->started = peer->full = false;
+	peer->started = false;
 	peer->next = now_ns();
 	if (epoll_ctl(slow->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
 		die("epoll_ctl");
@@ -124,7 +144,7 @@ static void close_peer(struct slow *slow, struct slow_peer *peer)
 	open_peer(slow, peer);
 }
 
-/* Sends the start, or the next byte; "read" sends requests until the socket takes no more. */
+/* Sends the start, or the next byte; "read" sends its requests and no more. */
 static void feed_peer(struct slow *slow, struct slow_peer *peer, uint64_t now)
 {
 	const char *text = slow->starts[peer->kind];
@@ -138,14 +158,12 @@ static void feed_peer(struct slow *slow, struct slow_peer *peer, uint64_t now)
 		peer->started = true;
 		peer->opened = now;
 		slow->opened++;
+		for (int i = 1; peer->kind == SLOW_READ && i < READ_REQUESTS; i++) {
+			(void)!send(peer->fd, text, length, MSG_NOSIGNAL);
+		}
 	} else if (peer->kind != SLOW_READ) {
 		(void)!send(peer->fd, peer->kind == SLOW_BODY ? " " : "a", 1, MSG_NOSIGNAL);
 		slow->bytes++;
-		return;
-	}
-	for (int i = 0; peer->kind == SLOW_READ && !peer->full && i < READ_REQUESTS; i++) {
-		ssize_t sent = send(peer->fd, text, length, MSG_NOSIGNAL);
-		peer->full = sent != (ssize_t)length;
 	}
 }
 
@@ -163,9 +181,10 @@ static bool at_end(const struct slow_peer *peer)
 
 static void run(struct slow *slow, double seconds)
 {
-	uint64_t end = now_ns() + (uint64_t)(seconds * 1e9);
-	uint64_t turn = now_ns();
+	uint64_t start = now_ns(), turn = start;
+	uint64_t end = start + (uint64_t)(seconds * 1e9);
 	bool told = false;
+	uint32_t opened = 0;
 	for (uint64_t now; (now = now_ns()) < end;) {
 		struct epoll_event events[EVENTS_PER_TURN];
 		int count = epoll_wait(slow->epoll, events, EVENTS_PER_TURN, 5);
@@ -180,7 +199,11 @@ static void run(struct slow *slow, double seconds)
 			continue;
 		}
 		turn = now + TURN_NS;
-		for (uint32_t i = 0; i < slow->count; i++) {
+		uint64_t due = (now - start) * slow->count / slow->interval + 1;
+		while (opened < slow->count && opened < due) {
+			open_peer(slow, &slow->peers[opened++]);
+		}
+		for (uint32_t i = 0; i < opened; i++) {
 			if (slow->peers[i].next <= now) {
 				feed_peer(slow, &slow->peers[i], now);
 			}
@@ -252,7 +275,6 @@ int main(int argc, char **argv)
 	for (uint32_t i = 0; i < slow.count; i++) {
 		slow.peers[i].kind =
 		        kind < SLOW_KINDS ? (enum slow_kind)kind : (enum slow_kind)(i % SLOW_KINDS);
-		open_peer(&slow, &slow.peers[i]);
 	}
 	run(&slow, (double)number_argument(argv[6], 3600));
 	report(&slow);

@@ -232,7 +232,7 @@ static void write_policy(struct maker *maker)
 {
 	struct error error = {0};
 	struct lookup_file *file;
-	struct policy *policy;
+	struct policy *policy = NULL;
 	int fd = open_output(maker, "base");
 	if (policy_builder_write(maker->policy, fd, &error) != 0 ||
 	        lookup_file_load(fd, LOOKUP_KIND_POLICY, &file, &error) != 0 ||

@@ -200,7 +200,7 @@ class Failures(Keeper):
     def test_program_that_dies_at_once(self):
         self.mark("sekishod", "dies")
         reason = self.start_fails()
-        self.assertIn("failed: sekishod ended with status 9, for the 3th time", reason)
+        self.assertIn("failed: sekishod ended with status 9 (3 deaths)", reason)
 
     def test_program_that_is_not_there(self):
         (self.folder / "programs" / "sekisho-queryd").unlink()

@@ -127,6 +127,19 @@ class Commands(Folder):
             self.assertEqual(run.returncode, 3, run.stderr)
             self.assertIn(place, run.stderr)
             self.assertEqual(len(run.stderr.splitlines()), 1)
+        path = self.describe([("a.txt", "b.example\n", {"format": "urls", "kind": "bad"})],
+                             safety={"allow_site": ["a.example", "b/c"]})
+        run = tool("build", path, "--out", self.folder / "out")
+        self.assertEqual(run.returncode, 3)
+        self.assertIn("/safety/allow_site/1", run.stderr)
+
+    def test_formats_are_documented(self):
+        shown = [line.split()[0] for line in tool("--help").stdout.split("Formats of lists")[1].split("\n\n")[0].splitlines()[1:]]
+        schema = json.loads((TOP / "docs" / "pattern-description.schema.json").read_text())
+        self.assertEqual(schema["$defs"]["input"]["properties"]["format"]["enum"], shown)
+        text = (TOP / "docs" / "feed-formats.md").read_text()
+        for name in shown:
+            self.assertIn(f"`{name}`", text)
 
     def test_missing_list(self):
         description = self.describe([("a.txt", "b.example\n", {"format": "urls", "kind": "bad"})])

@@ -6,7 +6,7 @@ import re
 import canonical
 import decision
 
-SCHEMES = re.compile(rb"^(hxxp|h\*\*p|htxp|fxp)", re.IGNORECASE)
+SCHEMES = re.compile(rb"^(hxxp|h\*\*p|htxp|fxp)(?=s?(:|\[:))", re.IGNORECASE)
 SIGNS = ((rb"\[://\]|\[:\]//", b"://"), (rb"\[:\]", b":"),
          (rb"\[dot\]|\(dot\)|\{dot\}|\[\.\]|\(\.\)|\{\.\}|\\\.|\[\.|\.\]", b"."))
 

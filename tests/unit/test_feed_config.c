@@ -70,7 +70,7 @@ static void test_suricata(void **state)
 	        RULE
 	        "http.method; content:\"GET\"; http.host; content:\"a.example\"; sid:1 "
 	        "rev:1;)\n" RULE "http.uri; content:\"/x|3f|y\"; endswith; nocase; http.host; "
-	                         "content:\"b.example\"; sid:2;)\n" RULE
+	        "content:\"b.example\"; sid:2;)\n" RULE
 	        "content:\"c.example\"; http_host; content:\"/z\"; http_uri; sid:3;)\n"
 	        "alert dns any any -> any any (dns.query; content:\".d.example\"; endswith; "
 	        "sid:4;)\n"

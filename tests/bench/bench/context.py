@@ -2,10 +2,12 @@
 
 import functools
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
 
+from .alone import EngineAlone
 from .data import Data
 from .engine import Engine
 from .loads import Loads
@@ -17,11 +19,11 @@ def say(text):
 
 
 class Bench:
-    def __init__(self, programs, folder, quick, rounds, shared):
+    def __init__(self, programs, folder, quick, rounds, shared, alone=False):
         self.programs, self.data_folder = pathlib.Path(programs), pathlib.Path(folder)
         self.quick, self.rounds = quick, rounds
         self.seconds = 2.0 if quick else 4.0
-        self.shared = shared
+        self.shared, self.alone = shared, alone
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sekisho-bench-"))
         self.folder.chmod(0o755)
         self.loads = Loads(self.programs)
@@ -49,7 +51,7 @@ class Bench:
                     200000 if self.quick else 1000000)
 
     def start_engine(self, **options):
-        engine = Engine(self.programs, **options)
+        engine = (EngineAlone if self.alone else Engine)(self.programs, **options)
         self.open.append(engine)
         return engine
 
@@ -88,8 +90,7 @@ class Bench:
         head, _, body = self.sample.partition(b"\r\n\r\n")
         more = self.answer_bytes - len(self.sample)
         length = len(body)
-        head = head.replace(b"Content-Length: %d" % length,
-                            b"Content-Length: %d" % (length + more))
+        head = re.sub(rb"(?i)(content-length: *)\d+", rb"\g<1>%d" % (length + more), head)
         bare = BareEpoll(self.folder, self.programs,
                          head + b"\r\n\r\n" + (body * 2)[:length + more])
         self.open.append(bare)

@@ -10,6 +10,7 @@ import re
 from .processes import Measured
 
 SEED = 20261123
+KEY = b"a key for tests\0"  # as tests/functional/make_sections has it
 URLS_PER_BODY, DIGESTS_PER_BODY = 500, 1000
 UNRESERVED = re.compile(rb"[^A-Za-z0-9._~-]")
 ESCAPES = {bytes([i]): b"%%%02X" % i for i in range(256)}
@@ -35,7 +36,7 @@ class Data:
 
     def make(self):
         mark = {"seed": SEED, "urls": self.urls, "digests": self.digests, "rules": self.rules,
-                "questions": self.questions, "hits": self.hit_percent, "version": 1}
+                "questions": self.questions, "hits": self.hit_percent, "version": 2}
         file = self.path("made.json")
         if file.exists() and json.loads(file.read_text()) == mark:
             return
@@ -114,7 +115,7 @@ class Data:
     def build(self, name, folder):
         key = self.path("key")
         if not key.exists():
-            key.write_text("000102030405060708090a0b0c0d0e0f\n")
+            key.write_text(KEY.hex() + "\n")
             os.chmod(key, 0o600)
         return Measured([self.programs / "sekisho-pattern", "build", self.path(f"{name}.json"),
                          "--key", key, "--out", folder]).check()
