@@ -86,14 +86,12 @@ static void count_entry(struct query *query, uint8_t source, int64_t id)
 	}
 }
 
-void query_count_verdict(
-        struct query *query, const struct url *url, const struct url_verdict *verdict)
+void query_count_verdict(struct query *query, const struct url_verdict *verdict)
 {
 	query->count.queries++;
 	query->count.blocks += verdict->action == VERDICT_BLOCK;
 	query->count.detections += verdict->bad;
 	query->listed += verdict->source != VERDICT_NONE;
-	counters_add_url(query->counters, url->text, url->length);
 	if (verdict->entry_id != 0) {
 		count_entry(query, verdict->source, verdict->entry_id);
 	}

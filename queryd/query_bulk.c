@@ -123,6 +123,7 @@ static size_t prepare_urls(struct query *query, size_t first)
 			space->errors[count] = NULL;
 			used += url->url.length + 1;
 			verdict_prepare_url(snapshot, url);
+			counters_add_url(query->counters, url->url.text, url->url.length);
 		} else {
 			space->errors[count] = reason;
 		}
@@ -150,7 +151,7 @@ static void answer_urls(struct query *query, size_t count, bool first)
 		        snapshot, query->scratch, url, &query->who, query->expiry_time, &verdict);
 		answer_add_url(query->out, name, sizeof(name) - 1, url->url.text, url->url.length,
 		        &verdict, query->generation);
-		query_count_verdict(query, &url->url, &verdict);
+		query_count_verdict(query, &verdict);
 		query_log_verdict(query, &url->url, &verdict);
 	}
 }
