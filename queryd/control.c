@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +14,8 @@
 #include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+
+#define SEND_BUFFER_SIZE (128 * 1024) /* bytes; the kernel doubles it for its own needs */
 
 #define PEM_MAX (256 * 1024)
 
@@ -38,8 +41,22 @@ static void give_orders(struct control *control, const struct worker_order *orde
 	}
 }
 
+/* What the kernel keeps of unsent answers would otherwise grow to megabytes for each client that
+ * reads slowly, before the connection knows of it. Accepted sockets inherit this. */
+static void bound_send_buffers(const struct listeners *listeners)
+{
+	int size = SEND_BUFFER_SIZE;
+	for (unsigned i = 0; i < listeners->count; i++) {
+		if (setsockopt(listeners->items[i].fd, SOL_SOCKET, SO_SNDBUF, &size,
+		            sizeof(size)) != 0) {
+			log_warning("control", "SO_SNDBUF: %s", strerror(errno));
+		}
+	}
+}
+
 void control_set_listeners(struct control *control)
 {
+	bound_send_buffers(&control->listeners);
 	const struct worker_order order = {.listeners = &control->listeners};
 	give_orders(control, &order, true);
 }

@@ -187,6 +187,11 @@ static size_t prepare_digests(struct query *query, size_t first)
 		}
 		count++;
 	}
+	for (size_t i = 0; i < count; i++) {
+		if (SK_LIKELY(space->errors[i] == NULL)) {
+			verdict_fetch_file(snapshot, &space->digests[i]);
+		}
+	}
 	return count;
 }
 

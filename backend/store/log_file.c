@@ -265,10 +265,10 @@ static int search_file(struct database *database, sqlite3_stmt *statement,
 	int status;
 	while ((status = database_row(database, statement, error)) == 1) {
 		struct log_entry entry;
-		bool stop = entry_of(search, statement, &entry) && visit(context, &entry) != 0;
-		*ret_timed_out = !stop && ++rows % 64 == 0 && database_now() >= deadline;
-		if (stop || *ret_timed_out) {
-			*ret_next = entry.key;
+		int stop = entry_of(search, statement, &entry) ? visit(context, &entry) : 0;
+		*ret_timed_out = stop == 0 && ++rows % 64 == 0 && database_now() >= deadline;
+		if (stop != 0 || *ret_timed_out) {
+			*ret_next = stop == VISIT_AGAIN ? entry.key + 1 : entry.key;
 			sqlite3_reset(statement);
 			return 1;
 		}

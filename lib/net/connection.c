@@ -552,6 +552,14 @@ static void on_write_event(evutil_socket_t fd, short what, void *context)
 
 /* ---- deadlines ---- */
 
+/* A client that does not read would leave what is unsent to the kernel for many minutes after
+ * close(): ends with a reset instead. */
+static void forget_unsent(const struct connection *connection)
+{
+	const struct linger linger = {.l_onoff = 1};
+	(void)setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
 static void on_deadline(void *context, struct deadline *deadline)
 {
 	struct connection *connection =
@@ -563,6 +571,10 @@ static void on_deadline(void *context, struct deadline *deadline)
 	} else if (connection->phase == CONNECTION_BODY) {
 		end_with_problem(connection, HTTP_PROBLEM_TIMEOUT, "the body did not come in time");
 	} else {
+		if (connection->phase == CONNECTION_WRITE ||
+		        connection->phase == CONNECTION_DRAIN) {
+			forget_unsent(connection);
+		}
 		connection_close(connection);
 	}
 }

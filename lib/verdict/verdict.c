@@ -405,6 +405,13 @@ static void decide_file(struct deciding *deciding, struct file_verdict *ret_verd
 	}
 }
 
+void verdict_fetch_file(const struct snapshot *snapshot, const struct digest *digest)
+{
+	if (snapshot->files != NULL) {
+		file_pattern_prefetch_slot(snapshot->files, digest);
+	}
+}
+
 void verdict_decide_file(const struct snapshot *snapshot, const struct digest *digest, int64_t now,
         struct file_verdict *ret_verdict)
 {

@@ -104,6 +104,9 @@ void verdict_decide_url(const struct snapshot *snapshot, struct verdict_scratch 
         struct url_verdict *ret_verdict);
 
 void verdict_prepare_file(const struct snapshot *snapshot, const struct digest *digest);
+/* For groups, between the two, when all of the group are prepared: starts the second memory access,
+ * for which the first must have come. */
+void verdict_fetch_file(const struct snapshot *snapshot, const struct digest *digest);
 void verdict_decide_file(const struct snapshot *snapshot, const struct digest *digest, int64_t now,
         struct file_verdict *ret_verdict);
 

@@ -3,7 +3,7 @@
  *
  * KIND: "header" sends the start of a request for TARGET and then one byte of a header per
  * interval; "body" the head of a POST to TARGET and then one byte of the body per interval; "read"
- * three bulk questions with 500 URLs, and reads nothing of the answers; "mixed" a third of each.
+ * eight bulk questions with 500 URLs, and reads nothing of the answers; "mixed" a third of each.
  * They are opened over as long as an interval. The connections come from 127.2.0.1 and the SOURCES
  * - 1 addresses behind it. A connection that the server closes is counted with its age and opened
  * again, so that the number stays. Prints "ready" when all are open for the first time and one JSON
@@ -28,7 +28,7 @@
 #define EVENTS_PER_TURN 256
 #define TURN_NS 10000000u
 #define REQUEST_MAX 16384
-#define READ_REQUESTS 3 /* sent in one go by a "read" connection */
+#define READ_REQUESTS 8 /* sent in one go by a "read" connection */
 #define READ_URLS 500
 
 enum slow_kind { SLOW_HEADER, SLOW_BODY, SLOW_READ, SLOW_KINDS };
@@ -105,13 +105,15 @@ static void open_peer(struct slow *slow, struct slow_peer *peer)
 	uint32_t number = (uint32_t)(peer - slow->peers);
 	struct sockaddr_in source = {.sin_family = AF_INET,
 	        .sin_addr.s_addr = htonl(0x7f020001u + number % slow->sources)};
-	int one = 1, small = 2048;
+	int one = 1, small = 2048, large = 1 << 20; /* all questions go out, no answer comes in */
 	struct linger linger = {.l_onoff = 1};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) != 0 ||
 	        setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)) != 0 ||
 	        (peer->kind == SLOW_READ &&
-	                setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)) != 0) ||
+	                (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)) != 0 ||
+	                        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large)) !=
+	                                0)) ||
 	        bind(fd, (struct sockaddr *)&source, sizeof(source)) != 0 ||
 	        (connect(fd, (struct sockaddr *)&slow->server, sizeof(slow->server)) != 0 &&
 	                errno != EINPROGRESS)) {
