@@ -28,7 +28,7 @@ struct service_state {
 	int64_t reported; /* monotonic ms of the last entry */
 	unsigned under_way;
 	bool failed; /* of the check under way */
-	char error[256];
+	char error[512];
 };
 
 struct health {

@@ -430,7 +430,7 @@ static int getting_new(struct backend *backend, const char *verb, bool activate,
 int pattern_build_start(struct backend *backend, const int *descriptors, size_t count,
         bool activate, const char *version, int64_t *ret_job, struct error *error)
 {
-	struct getting *getting;
+	struct getting *getting = NULL;
 	int status = getting_new(backend, "pattern.build", activate, &getting, error);
 	if (status != 0) {
 		return status;
@@ -452,7 +452,7 @@ int pattern_build_start(struct backend *backend, const int *descriptors, size_t 
 int pattern_import_start(
         struct backend *backend, int fd, bool activate, int64_t *ret_job, struct error *error)
 {
-	struct getting *getting;
+	struct getting *getting = NULL;
 	int status = getting_new(backend, "pattern.import", activate, &getting, error);
 	if (status != 0) {
 		return status;
