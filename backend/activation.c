@@ -55,8 +55,7 @@ static void pattern_path(char path[64], enum pattern_kind kind, int64_t generati
 	        (long long)generation);
 }
 
-int activation_new(
-        const struct activation_options *options, struct activation **ret_activation)
+int activation_new(const struct activation_options *options, struct activation **ret_activation)
 {
 	struct activation *activation = mem_new(1, sizeof(*activation));
 	if (activation == NULL) {
@@ -65,6 +64,15 @@ int activation_new(
 	activation->options = *options;
 	*ret_activation = activation;
 	return 0;
+}
+
+static void end_change(struct activation *activation, int status, const char *text)
+{
+	struct change *change = activation->change;
+	activation->change = NULL;
+	pattern_load_release(&change->load);
+	change->done(change->context, status, text, change->publish_generation);
+	mem_free(change);
 }
 
 void activation_free(struct activation *activation)
@@ -76,15 +84,13 @@ void activation_free(struct activation *activation)
 		pattern_load_release(&activation->in_use[kind].load);
 	}
 	if (activation->change != NULL) {
-		pattern_load_release(&activation->change->load);
-		mem_free(activation->change);
+		end_change(activation, SK_E_CONFLICT, "the server ends");
 	}
 	mem_free(activation);
 }
 
 /* Puts the file of a generation into its section. */
-static int set_section(
-        struct activation *activation, enum pattern_kind kind, int64_t generation)
+static int set_section(struct activation *activation, enum pattern_kind kind, int64_t generation)
 {
 	char path[64];
 	pattern_path(path, kind, generation);
@@ -98,8 +104,8 @@ static int set_section(
 static void tell_key(struct activation *activation)
 {
 	const struct in_use *web = &activation->in_use[PATTERN_WEB];
-	levels_set_key(activation->options.levels,
-	        web->there ? web_pattern_key(web->load.web) : NULL);
+	levels_set_key(
+	        activation->options.levels, web->there ? web_pattern_key(web->load.web) : NULL);
 }
 
 static void use(struct activation *activation, const struct pattern_row *row,
@@ -113,8 +119,8 @@ static void use(struct activation *activation, const struct pattern_row *row,
 
 /* ---- start-up ---- */
 
-static int mark_active(struct activation *activation, const struct pattern_row *row,
-        struct error *error)
+static int mark_active(
+        struct activation *activation, const struct pattern_row *row, struct error *error)
 {
 	struct store *store = activation->options.store;
 	int status = store_begin(store, error);
@@ -161,8 +167,8 @@ static int find_candidate(void *context, const struct pattern_row *row)
 	if (at == PATTERNS_KEPT) {
 		return 0;
 	}
-	size_t behind = candidates->count < PATTERNS_KEPT ? candidates->count - at :
-	                                                    PATTERNS_KEPT - 1 - at;
+	size_t behind =
+	        candidates->count < PATTERNS_KEPT ? candidates->count - at : PATTERNS_KEPT - 1 - at;
 	memmove(&candidates->rows[at + 1], &candidates->rows[at], behind * sizeof(*row));
 	candidates->rows[at] = *row;
 	candidates->count += candidates->count < PATTERNS_KEPT;
@@ -212,10 +218,10 @@ static void remove_strays(struct activation *activation, enum pattern_kind kind)
 			continue;
 		}
 		bool known = dot != NULL && strcmp(dot, ".pattern") == 0 &&
-		        number_parse_u64(entry->d_name, (size_t)(dot - entry->d_name), INT64_MAX,
-		                &generation) == 0 &&
-		        patterns_get(activation->options.store, (int64_t)generation, &row,
-		                &error) != SK_E_NOT_FOUND;
+		             number_parse_u64(entry->d_name, (size_t)(dot - entry->d_name),
+		                     INT64_MAX, &generation) == 0 &&
+		             patterns_get(activation->options.store, (int64_t)generation, &row,
+		                     &error) != SK_E_NOT_FOUND;
 		if (!known && unlinkat(dirfd(entries), entry->d_name, 0) == 0) {
 			log_info("activation", "removed %.80s, which belongs to nothing",
 			        entry->d_name);
@@ -251,7 +257,8 @@ static void remove_old(struct activation *activation, enum pattern_kind kind)
 	int64_t generation = 0;
 	while (patterns_each_old(store, kind, PATTERNS_KEPT, remove_one, &generation, &error) ==
 	        1) {
-		if (activation->change != NULL && activation->change->row.generation == generation) {
+		if (activation->change != NULL &&
+		        activation->change->row.generation == generation) {
 			return;
 		}
 		char path[64];
@@ -299,15 +306,6 @@ int activation_add(struct activation *activation, const struct pattern_row *row,
 }
 
 /* ---- activation ---- */
-
-static void end_change(struct activation *activation, int status, const char *text)
-{
-	struct change *change = activation->change;
-	activation->change = NULL;
-	pattern_load_release(&change->load);
-	change->done(change->context, status, text, change->publish_generation);
-	mem_free(change);
-}
 
 /* The old file is in its section again. */
 static void put_back(struct activation *activation, enum pattern_kind kind)
@@ -357,8 +355,8 @@ static void finish_change(struct activation *activation)
 	}
 	int status = mark_active(activation, &change->row, &error);
 	if (status == 0) {
-		status = patterns_get(activation->options.store, change->row.generation,
-		        &change->row, &error);
+		status = patterns_get(
+		        activation->options.store, change->row.generation, &change->row, &error);
 	}
 	if (status != 0) {
 		refuse_change(activation, status, error.text);
@@ -366,8 +364,8 @@ static void finish_change(struct activation *activation)
 	}
 	use(activation, &change->row, &change->load);
 	change->load = (struct pattern_load){0};
-	log_info("activation", "generation %lld (%s) is active",
-	        (long long)change->row.generation, change->row.version);
+	log_info("activation", "generation %lld (%s) is active", (long long)change->row.generation,
+	        change->row.version);
 	enum pattern_kind kind = change->row.kind;
 	end_change(activation, 0, "");
 	remove_old(activation, kind);
@@ -378,10 +376,8 @@ static void on_published(void *context, const struct publish_end *end)
 {
 	struct activation *activation = context;
 	struct change *change = activation->change;
-	struct publisher_status publisher;
-	publisher_get_status(activation->options.publisher, &publisher);
 	change->publishing = false;
-	if (!end->active && change->status == 0 && (end->code != 0 || publisher.connected)) {
+	if (!end->active && change->status == 0) {
 		change->status = end->code != 0 ? end->code : SK_E_TIMEOUT;
 		error_set(&change->error, change->status, "query server: %s",
 		        end->text[0] != '\0' ? end->text : "no answer");
@@ -405,15 +401,16 @@ static int publish_change(struct activation *activation)
 	        (uint64_t)activation->options.store->committed[META_GENERATION];
 	struct publisher_status publisher;
 	publisher_get_status(activation->options.publisher, &publisher);
-	/* While there is no queryd to ask, it gets the new pattern when it comes. */
-	int limit = publisher.connected ? PUBLISH_MS : PUBLISH_WAIT_MS;
-	status = publish_wait(activation->options.publisher, change->publish_generation, 0, limit,
-	        on_published, activation);
+	publish_request(activation->options.publisher);
+	if (!publisher.connected) {
+		return 0; /* there is no queryd to ask; it gets the new pattern when it comes */
+	}
+	status = publish_wait(activation->options.publisher, change->publish_generation, 0,
+	        PUBLISH_MS, on_published, activation);
 	if (status != 0) {
 		return error_set_code(&change->error, status, "publish");
 	}
 	change->publishing = true;
-	publish_request(activation->options.publisher);
 	return 0;
 }
 
@@ -490,8 +487,8 @@ const struct pattern_info *activation_info(
 	if (!in_use->there) {
 		return NULL;
 	}
-	return kind == PATTERN_WEB ? web_pattern_info(in_use->load.web) :
-	                             file_pattern_info(in_use->load.files);
+	return kind == PATTERN_WEB ? web_pattern_info(in_use->load.web)
+	                           : file_pattern_info(in_use->load.files);
 }
 
 void activation_snapshot(const struct activation *activation, struct snapshot *ret_snapshot)

@@ -8,8 +8,8 @@
 #include "lib/verdict/verdict.h"
 
 /*
- * The pattern files: which is in use, and changing that. A file is loaded and verified here, asked a
- * few questions, published, and only when every worker has it marked as active in the store. When
+ * The pattern files: which is in use, and changing that. A file is loaded and verified here, asked
+ * a few questions, published, and only when every worker has it marked as active in the store. When
  * anything fails the old one stays, and the reason is kept with the new one.
  *
  * A file that was active before (rollback) has passed all that: it is published while it is still

@@ -41,7 +41,7 @@ struct backend {
 	struct store store;
 	struct settings settings;
 	struct logs *logs;
-	struct worker *reader, *builder;
+	struct worker *reader, *exporter, *builder;
 	struct keeper_link *keeper;
 	struct jobs *jobs;
 	struct works *works;

@@ -67,7 +67,8 @@ static void fail(struct importer *importer, const char *code, const char *text)
 		/* When even this cannot be written, the next start does it. */
 		int status = store_begin_quiet(&backend->store, &error);
 		if (status == 0) {
-			status = batches_set(&backend->store, import->batch.id, BATCH_UNDONE, 0, &error);
+			status = batches_set(
+			        &backend->store, import->batch.id, BATCH_UNDONE, 0, &error);
 		}
 		if (status == 0) {
 			status = store_commit(&backend->store, &error);
@@ -124,8 +125,8 @@ static void wait_active(struct importer *importer)
 	int64_t *meta = backend->store.committed;
 	bool keywords = importer->import->keywords > 0;
 	int status = publish_wait(backend->publisher, (uint64_t)meta[META_GENERATION],
-	        keywords && !importer->import->undo ? meta[META_REVISION] : 0, ACTIVE_MS,
-	        on_active, importer);
+	        keywords && !importer->import->undo ? meta[META_REVISION] : 0, ACTIVE_MS, on_active,
+	        importer);
 	publish_request(backend->publisher);
 	if (status != 0) {
 		struct publish_end end = {.generation = 0};
@@ -163,12 +164,11 @@ static void switch_batch(struct importer *importer)
 	struct error error = {0};
 	work_progress(import->work, 80, "activate");
 	bool few = import->added <= OVERLAY_ROWS && import->keywords <= OVERLAY_KEYWORDS &&
-	        import->batch.floor == 0 && levels_room(backend->levels, import->added);
+	           import->batch.floor == 0 && levels_room(backend->levels, import->added);
 	int status;
 	if (!few) {
-		struct levels_rebuild rebuild = {.commit = commit_batch,
-		        .done = on_rebuilt,
-		        .context = importer};
+		struct levels_rebuild rebuild = {
+		        .commit = commit_batch, .done = on_rebuilt, .context = importer};
 		*(import->undo ? &rebuild.view.exclude : &rebuild.view.include) = import->batch.id;
 		status = levels_rebuild(backend->levels, &rebuild);
 		if (status != 0) {
@@ -189,8 +189,7 @@ static void switch_batch(struct importer *importer)
 		return;
 	}
 	int sign = import->undo ? -1 : 1;
-	levels_changed(
-	        backend->levels, sign * (int)import->added, sign * (int)import->keywords);
+	levels_changed(backend->levels, sign * (int)import->added, sign * (int)import->keywords);
 	wait_active(importer);
 }
 
@@ -205,7 +204,8 @@ static void go_live(struct importer *importer)
 		fail(importer, "limit",
 		        rules > LIMIT_RULES ? "too many rules" : "too many keyword rules");
 	} else if (import->added == 0 && replace) {
-		fail(importer, "conflict", "the file has no rule that could replace the present ones");
+		fail(importer, "conflict",
+		        "the file has no rule that could replace the present ones");
 	} else {
 		switch_batch(importer);
 	}
@@ -263,10 +263,9 @@ static int add_record(struct importer *importer, json_object *record, struct err
 	}
 	json_object_object_get_ex(record, "enabled", &value);
 	int64_t now = backend_now(importer->backend);
-	struct rule_row row = {
-	        .list = strcmp(member_text(record, "list"), "approved") == 0 ?
-	                POLICY_USER_APPROVED :
-	                POLICY_USER_BLOCKED,
+	struct rule_row row = {.list = strcmp(member_text(record, "list"), "approved") == 0
+	                                       ? POLICY_USER_APPROVED
+	                                       : POLICY_USER_BLOCKED,
 	        .kind = (int)kind,
 	        .pattern = member_text(record, "pattern"),
 	        .targets = member_text(record, "targets"),
@@ -278,8 +277,7 @@ static int add_record(struct importer *importer, json_object *record, struct err
 	        .changed = now,
 	        .batch = import->batch.id};
 	int64_t id;
-	int status =
-	        rules_add(&importer->backend->store, &row, import->batch.floor, &id, error);
+	int status = rules_add(&importer->backend->store, &row, import->batch.floor, &id, error);
 	if (status == SK_E_EXISTS) {
 		count_duplicate(import, record, error->text);
 		return 0;
@@ -289,8 +287,7 @@ static int add_record(struct importer *importer, json_object *record, struct err
 	return status;
 }
 
-static int add_line(
-        struct importer *importer, const char *line, size_t length, struct error *error)
+static int add_line(struct importer *importer, const char *line, size_t length, struct error *error)
 {
 	json_object *record = NULL;
 	int status = json_text_parse(line, length, 8, &record, error);
@@ -412,8 +409,8 @@ static void on_parsed(void *context, const struct job_result *result)
 	bool replace = import->batch.floor != 0;
 	int status = store_begin_quiet(store, &error);
 	if (status == 0) {
-		status = batches_add(store, replace, backend_now(importer->backend),
-		        &import->batch, &error);
+		status = batches_add(
+		        store, replace, backend_now(importer->backend), &import->batch, &error);
 	}
 	if (status == 0) {
 		status = store_commit(store, &error);
@@ -456,9 +453,9 @@ static int import_new(struct importer *importer, const char *verb, struct error 
 	import->records = -1;
 	buf_init(&import->text, LINE_MAX_BYTES + 2 * READ_BYTES);
 	import->first_errors = json_object_new_array();
-	int status = import->first_errors == NULL ?
-	        error_set_code(error, -ENOMEM, "import") :
-	        work_start(importer->backend->works, verb, &import->work, error);
+	int status = import->first_errors == NULL
+	                     ? error_set_code(error, -ENOMEM, "import")
+	                     : work_start(importer->backend->works, verb, &import->work, error);
 	if (status != 0) {
 		import_free(import);
 		return status;
@@ -467,8 +464,8 @@ static int import_new(struct importer *importer, const char *verb, struct error 
 	return 0;
 }
 
-int import_start(struct importer *importer, int fd, bool replace, int64_t *ret_job,
-        struct error *error)
+int import_start(
+        struct importer *importer, int fd, bool replace, int64_t *ret_job, struct error *error)
 {
 	int status = import_new(importer, "rule.import", error);
 	if (status != 0) {
@@ -501,8 +498,7 @@ int import_start(struct importer *importer, int fd, bool replace, int64_t *ret_j
 	return status;
 }
 
-int import_undo(
-        struct importer *importer, int64_t batch, int64_t *ret_job, struct error *error)
+int import_undo(struct importer *importer, int64_t batch, int64_t *ret_job, struct error *error)
 {
 	struct store *store = &importer->backend->store;
 	struct batch found;

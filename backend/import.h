@@ -4,9 +4,9 @@
 #include "backend/backend.h"
 
 /*
- * Importing rules, and taking an import back. A job reads the file and writes checked records; these
- * go into the store as a pending batch, a few at a time; then one update makes all of them live:
- * with the overlay when they are few, otherwise together with a new base that has them.
+ * Importing rules, and taking an import back. A job reads the file and writes checked records;
+ * these go into the store as a pending batch, a few at a time; then one update makes all of them
+ * live: with the overlay when they are few, otherwise together with a new base that has them.
  */
 struct importer;
 
@@ -17,8 +17,8 @@ void importer_free(struct importer *importer); /* NULL allowed */
 int import_start(struct importer *importer, int fd, bool replace, int64_t *ret_job,
         struct error *error) SK_MUST_USE;
 /* SK_E_NOT_FOUND; SK_E_CONFLICT when the batch is not live (any more). */
-int import_undo(struct importer *importer, int64_t batch, int64_t *ret_job, struct error *error)
-        SK_MUST_USE;
+int import_undo(struct importer *importer, int64_t batch, int64_t *ret_job,
+        struct error *error) SK_MUST_USE;
 
 /* Deletes, bit by bit, rows that never count again. */
 void import_sweep(struct importer *importer);

@@ -334,8 +334,14 @@ void jobs_free(struct jobs *jobs)
 	if (jobs == NULL) {
 		return;
 	}
+	struct job_result result = {
+	        .status = SK_E_CONFLICT, .code = "unavailable", .text = "the server ends"};
 	while (jobs->first != NULL) {
-		job_free(jobs->first);
+		struct job *job = jobs->first;
+		if (job->end != NULL) {
+			job->end(job->context, &result);
+		}
+		job_free(job);
 	}
 	event_free(jobs->turn);
 	mem_free(jobs);

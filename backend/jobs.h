@@ -39,7 +39,7 @@ struct job_start {
 
 int jobs_new(
         struct event_base *base, struct keeper_link *keeper, struct jobs **ret_jobs) SK_MUST_USE;
-/* Ends what runs, without calls. NULL allowed. */
+/* Ends what runs: end() comes with SK_E_CONFLICT. NULL allowed. */
 void jobs_free(struct jobs *jobs);
 
 /* 0 (end() comes, later) or an error (it does not). `ret_job` may be NULL; it is valid until end().

@@ -175,8 +175,7 @@ static void succeed(struct getting *getting)
 
 static void activate_next(struct getting *getting, int kind);
 
-static void on_web_active(
-        void *context, int status, const char *text, uint64_t publish_generation)
+static void on_web_active(void *context, int status, const char *text, uint64_t publish_generation)
 {
 	struct getting *getting = context;
 	(void)publish_generation;
@@ -201,7 +200,8 @@ static void on_files_active(
 
 static void activate_next(struct getting *getting, int kind)
 {
-	static activation_done_fn *const done[PATTERN_KIND_COUNT] = {on_web_active, on_files_active};
+	static activation_done_fn *const done[PATTERN_KIND_COUNT] = {
+	        on_web_active, on_files_active};
 	struct error error = {0};
 	while (kind < PATTERN_KIND_COUNT && getting->generations[kind] == 0) {
 		kind++;
@@ -249,19 +249,18 @@ static void on_unpacked(void *context, const struct job_result *result)
 		        result->text);
 		return;
 	}
-	struct pattern_row row = {
-	        .kind = strcmp(member_text(result->answer, "kind"), "files") == 0 ?
-	                PATTERN_FILES :
-	                PATTERN_WEB,
+	struct pattern_row row = {.kind = strcmp(member_text(result->answer, "kind"), "files") == 0
+	                                          ? PATTERN_FILES
+	                                          : PATTERN_WEB,
 	        .entries = member_number(result->answer, "entries"),
 	        .size = member_number(result->answer, "bytes"),
 	        .created = backend_now(getting->backend)};
 	snprintf(row.version, sizeof(row.version), "%s", member_text(result->answer, "version"));
 	snprintf(row.name, sizeof(row.name), "%s", member_text(result->answer, "name"));
 	snprintf(row.source, sizeof(row.source), "%s",
-	        !getting->build              ? "import" :
-	                getting->work == NULL ? "default" :
-	                                        "build");
+	        !getting->build         ? "import"
+	        : getting->work == NULL ? "default"
+	                                : "build");
 	int64_t generation;
 	int status = activation_add(getting->backend->activation, &row, getting->temporary,
 	        getting->fd, &generation, &error);
@@ -283,8 +282,8 @@ static void on_unpacked(void *context, const struct job_result *result)
 /* Has a file checked and copied to where it belongs to us. */
 static int unpack(struct getting *getting, int fd)
 {
-	int status = file_replace_start(BACKEND_PATTERNS "/incoming.pattern", 0600,
-	        getting->temporary, &getting->fd);
+	int status = file_replace_start(
+	        BACKEND_PATTERNS "/incoming.pattern", 0600, getting->temporary, &getting->fd);
 	if (status != 0) {
 		return status;
 	}
@@ -295,8 +294,8 @@ static int unpack(struct getting *getting, int fd)
 	        .wall_ms = UNPACK_MS,
 	        .end = on_unpacked,
 	        .context = getting};
-	status = jobs_start(getting->backend->jobs, &start,
-	        getting->work != NULL ? &getting->work->job : NULL);
+	status = jobs_start(
+	        getting->backend->jobs, &start, getting->work != NULL ? &getting->work->job : NULL);
 	if (status != 0) {
 		file_replace_abort(getting->temporary, getting->fd);
 	}
@@ -339,13 +338,12 @@ static void read_report(struct getting *getting)
 	snprintf(path, sizeof(path), "%s/report.json", getting->folder);
 	int status = file_read(path, REPORT_MAX, &text, &length);
 	if (status == 0) {
-		status = json_text_parse(
-		        text, length, JSON_TEXT_DEPTH_MAX, &getting->report, NULL);
+		status = json_text_parse(text, length, JSON_TEXT_DEPTH_MAX, &getting->report, NULL);
 	}
 	mem_free(text);
 	if (status != 0) {
-		log_warning("patterns", "the report of the build is left out: %s",
-		        sk_strerror(status));
+		log_warning(
+		        "patterns", "the report of the build is left out: %s", sk_strerror(status));
 	}
 }
 
@@ -372,8 +370,8 @@ static void on_built(void *context, const struct job_result *result)
 	take_next(getting);
 }
 
-static int start_build(struct getting *getting, const int *descriptors, size_t count,
-        const char *version)
+static int start_build(
+        struct getting *getting, const int *descriptors, size_t count, const char *version)
 {
 	int all[FILES_MAX + 1];
 	if (count > FILES_MAX) {
@@ -383,8 +381,7 @@ static int start_build(struct getting *getting, const int *descriptors, size_t c
 	if (status != 0) {
 		return status;
 	}
-	file_cleanup_fd int folder =
-	        open(getting->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	file_cleanup_fd int folder = open(getting->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	json_object *request = json_object_new_object();
 	if (folder < 0 || request == NULL) {
 		json_object_put(request);
@@ -406,8 +403,8 @@ static int start_build(struct getting *getting, const int *descriptors, size_t c
 	        .progress = on_build_progress,
 	        .end = on_built,
 	        .context = getting};
-	return jobs_start(getting->backend->jobs, &start,
-	        getting->work != NULL ? &getting->work->job : NULL);
+	return jobs_start(
+	        getting->backend->jobs, &start, getting->work != NULL ? &getting->work->job : NULL);
 }
 
 static int getting_new(struct backend *backend, const char *verb, bool activate,
@@ -433,7 +430,7 @@ static int getting_new(struct backend *backend, const char *verb, bool activate,
 int pattern_build_start(struct backend *backend, const int *descriptors, size_t count,
         bool activate, const char *version, int64_t *ret_job, struct error *error)
 {
-	struct getting *getting;
+	struct getting *getting = NULL;
 	int status = getting_new(backend, "pattern.build", activate, &getting, error);
 	if (status != 0) {
 		return status;
@@ -455,7 +452,7 @@ int pattern_build_start(struct backend *backend, const int *descriptors, size_t 
 int pattern_import_start(
         struct backend *backend, int fd, bool activate, int64_t *ret_job, struct error *error)
 {
-	struct getting *getting;
+	struct getting *getting = NULL;
 	int status = getting_new(backend, "pattern.import", activate, &getting, error);
 	if (status != 0) {
 		return status;
@@ -503,9 +500,9 @@ static int open_lists(struct lists *lists, const char *folder, json_object *desc
 	int status = json_object_is_type(inputs, json_type_array) ? 0 : SK_E_SYNTAX;
 	for (size_t i = 0; status == 0 && i < json_object_array_length(inputs); i++) {
 		json_object *input = json_object_array_get_idx(inputs, i);
-		status = json_object_object_get_ex(input, "path", &path) ?
-		        open_list(lists, folder, json_object_get_string(path)) :
-		        SK_E_SYNTAX;
+		status = json_object_object_get_ex(input, "path", &path)
+		                 ? open_list(lists, folder, json_object_get_string(path))
+		                 : SK_E_SYNTAX;
 	}
 	bool listed = json_object_is_type(benign, json_type_array);
 	for (size_t i = 0; status == 0 && listed && i < json_object_array_length(benign); i++) {

@@ -59,15 +59,15 @@ static int ask_url(const struct snapshot *snapshot, struct verdict_scratch *scra
 	struct url_verdict verdict;
 	struct verdict_client client = {.address = {.family = ADDRESS_V4, .bytes = {127, 0, 0, 1}}};
 	const char *reason = NULL;
-	int status = url_canonicalize(
-	        text, strlen(text), space, sizeof(space), &query.url, &reason);
+	int status =
+	        url_canonicalize(text, strlen(text), space, sizeof(space), &query.url, &reason);
 	if (status != 0) {
 		return error_set(error, status, "self-test: %s: %s", text, reason);
 	}
 	verdict_prepare_url(snapshot, &query);
 	verdict_decide_url(snapshot, scratch, &query, &client, 0, &verdict);
 	bool sane = verdict.score <= SCORE_MAX && verdict.ttl > 0 &&
-	        (verdict.source == VERDICT_PATTERN || verdict.source == VERDICT_NONE);
+	            (verdict.source == VERDICT_PATTERN || verdict.source == VERDICT_NONE);
 	return sane ? 0 : error_set(error, SK_E_CORRUPT, "self-test: a wrong answer for %s", text);
 }
 
@@ -100,8 +100,8 @@ static int ask_questions(const struct snapshot *snapshot, struct error *error)
 static int self_test(const struct pattern_load *load, struct error *error)
 {
 	struct probe probe = {.web = load->web, .files = load->files, .error = error};
-	int status = load->web != NULL ? web_pattern_visit(load->web, test_web_entry, &probe) :
-	                                 file_pattern_visit(load->files, test_file_entry, &probe);
+	int status = load->web != NULL ? web_pattern_visit(load->web, test_web_entry, &probe)
+	                               : file_pattern_visit(load->files, test_file_entry, &probe);
 	if (status < 0) {
 		return status;
 	}
@@ -128,8 +128,8 @@ int pattern_load_file(
 	if (status != 0) {
 		return status;
 	}
-	status = kind == PATTERN_WEB ? web_pattern_open(file, &result.web, error) :
-	                               file_pattern_open(file, &result.files, error);
+	status = kind == PATTERN_WEB ? web_pattern_open(file, &result.web, error)
+	                             : file_pattern_open(file, &result.files, error);
 	if (status != 0) {
 		lookup_file_unref(file);
 		return status;

@@ -258,6 +258,7 @@ static void on_packet(struct publisher *publisher, const void *packet, size_t si
 		if (status == 0) {
 			log_info("publish", "queryd says hello");
 			publisher->waiting = false;
+			publisher->status.connected = true;
 			event_del(publisher->patience);
 			publish_request(publisher);
 		}
@@ -344,15 +345,21 @@ void publisher_start(struct publisher *publisher)
 	publish_request(publisher);
 }
 
+void publisher_stop(struct publisher *publisher)
+{
+	struct publish_end end = {.text = "the server ends"};
+	while (publisher != NULL && publisher->waiters != NULL) {
+		publisher->started = false;
+		end_waiter(publisher->waiters, &end);
+	}
+}
+
 void publisher_free(struct publisher *publisher)
 {
 	if (publisher == NULL) {
 		return;
 	}
-	struct publish_end end = {.text = "the server ends"};
-	while (publisher->waiters != NULL) {
-		end_waiter(publisher->waiters, &end);
-	}
+	publisher_stop(publisher);
 	struct event *events[] = {
 	        publisher->readable, publisher->writable, publisher->turn, publisher->patience};
 	for (size_t i = 0; i < SK_COUNT(events); i++) {

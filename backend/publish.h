@@ -35,7 +35,8 @@ int publisher_new(struct event_base *base, const struct publisher_options *optio
         struct publisher **ret_publisher) SK_MUST_USE;
 /* Says hello; from now on requests are sent. */
 void publisher_start(struct publisher *publisher);
-/* Waiters are called with `active` false. NULL allowed. */
+/* Nothing is sent any more; waiters are called with `active` false. NULL allowed. */
+void publisher_stop(struct publisher *publisher);
 void publisher_free(struct publisher *publisher);
 
 /* The file of a section from now on; `fd` becomes the publisher's, -1 means that there is none. Its
@@ -59,7 +60,7 @@ int publish_wait(struct publisher *publisher, uint64_t generation, int64_t compl
         publish_end_fn *end, void *context) SK_MUST_USE;
 
 struct publisher_status {
-	bool connected; /* it answered the last publish, or has not been asked yet */
+	bool connected; /* it has said hello or answered, and did not let the last publish wait */
 	uint64_t active; /* generation in effect; 0: none that we know of */
 	char error[256]; /* why the last one is not in effect */
 };

@@ -34,8 +34,7 @@ void works_free(struct works *works)
 	mem_free(works);
 }
 
-int work_start(
-        struct works *works, const char *verb, struct work **ret_work, struct error *error)
+int work_start(struct works *works, const char *verb, struct work **ret_work, struct error *error)
 {
 	for (struct work *other = works->first; other != NULL; other = other->next) {
 		if (strcmp(other->verb, verb) == 0) {
@@ -88,9 +87,9 @@ static void end_work(struct work *work, struct store_job *job)
 void work_finish(struct work *work, json_object *result)
 {
 	struct store_job job = {.state = "done"};
-	const char *text = result == NULL ?
-	        "{}" :
-	        json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN);
+	const char *text = result == NULL
+	                           ? "{}"
+	                           : json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN);
 	job.result = mem_copy_text(text != NULL ? text : "{}", text != NULL ? strlen(text) : 2);
 	log_info("works", "job %lld (%s) is done", (long long)work->id, work->verb);
 	end_work(work, &job);

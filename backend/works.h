@@ -42,8 +42,8 @@ void work_finish(struct work *work, json_object *result);
 void work_fail(struct work *work, const char *code, const char *text);
 
 /* What job.get answers; the caller's. SK_E_NOT_FOUND. */
-int works_get(struct works *works, int64_t id, json_object **ret_object, struct error *error)
-        SK_MUST_USE;
+int works_get(
+        struct works *works, int64_t id, json_object **ret_object, struct error *error) SK_MUST_USE;
 /* SK_E_NOT_FOUND when nothing of that id is under way. */
 int works_cancel(struct works *works, int64_t id) SK_MUST_USE;
 

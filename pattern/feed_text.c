@@ -127,8 +127,15 @@ static size_t feed_scheme_at(struct feed_text text, const char **ret_meant)
 	} schemes[] = {{"hxxp", "http"}, {"h**p", "http"}, {"htxp", "http"}, {"fxp", "ftp"}};
 	for (size_t i = 0; i < SK_COUNT(schemes); i++) {
 		size_t length = strlen(schemes[i].spelled);
-		if (feed_starts(text, schemes[i].spelled) && text.length > length &&
-		        strchr("s:[({S", text.at[length]) != NULL) {
+		if (!feed_starts(text, schemes[i].spelled)) {
+			continue;
+		}
+		/* What follows must end the scheme: hosts may begin like one (hxxps.example). */
+		size_t end = length;
+		if (end < text.length && (text.at[end] == 's' || text.at[end] == 'S')) {
+			end++;
+		}
+		if (end < text.length && memchr(":[({", text.at[end], 4) != NULL) {
 			*ret_meant = schemes[i].meant;
 			return length;
 		}

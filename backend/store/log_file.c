@@ -265,10 +265,10 @@ static int search_file(struct database *database, sqlite3_stmt *statement,
 	int status;
 	while ((status = database_row(database, statement, error)) == 1) {
 		struct log_entry entry;
-		bool stop = entry_of(search, statement, &entry) && visit(context, &entry) != 0;
-		*ret_timed_out = !stop && ++rows % 64 == 0 && database_now() >= deadline;
-		if (stop || *ret_timed_out) {
-			*ret_next = entry.key;
+		int stop = entry_of(search, statement, &entry) ? visit(context, &entry) : 0;
+		*ret_timed_out = stop == 0 && ++rows % 64 == 0 && database_now() >= deadline;
+		if (stop != 0 || *ret_timed_out) {
+			*ret_next = stop == VISIT_AGAIN ? entry.key + 1 : entry.key;
 			sqlite3_reset(statement);
 			return 1;
 		}
@@ -354,8 +354,8 @@ int log_search(const char *folder, const struct log_search *search, int64_t dead
         log_visit_fn *visit, void *context, int64_t *ret_next, bool *ret_timed_out,
         struct error *error)
 {
-	int64_t *days;
-	size_t count;
+	int64_t *days = NULL;
+	size_t count = 0;
 	int status = list_days(folder, search->kind, &days, &count);
 	if (status != 0) {
 		return error_set_code(error, status, "%s", folder);

@@ -126,10 +126,9 @@ int objects_scan(struct store_reader *reader, int64_t before, const struct objec
 	while ((status = database_row(&reader->database, scan, error)) == 1) {
 		struct object_row row;
 		read_row(scan, &row);
-		bool stop = fits(&row, filter) && visit(context, &row) != 0;
-		stop = stop || (++rows % 128 == 0 && database_now() >= deadline);
-		if (stop) {
-			*ret_next = row.id;
+		int stop = fits(&row, filter) ? visit(context, &row) : 0;
+		if (stop != 0 || (++rows % 128 == 0 && database_now() >= deadline)) {
+			*ret_next = stop == VISIT_AGAIN ? row.id + 1 : row.id;
 			sqlite3_reset(scan);
 			return 1;
 		}

@@ -378,10 +378,9 @@ int rules_scan(struct store_reader *reader, int64_t before, const struct rule_fi
 		rule_row_read(scan, &row);
 		row.hits = sqlite3_column_int64(scan, 13);
 		row.last_hit = sqlite3_column_int64(scan, 14);
-		bool stop = fits(&row, filter) && visit(context, &row) != 0;
-		stop = stop || (++rows % 128 == 0 && database_now() >= deadline);
-		if (stop) {
-			*ret_next = row.id;
+		int stop = fits(&row, filter) ? visit(context, &row) : 0;
+		if (stop != 0 || (++rows % 128 == 0 && database_now() >= deadline)) {
+			*ret_next = stop == VISIT_AGAIN ? row.id + 1 : row.id;
 			sqlite3_reset(scan);
 			return 1;
 		}

@@ -18,7 +18,10 @@ struct rule_row {
 	int64_t hits, last_hit; /* only where said */
 };
 
-/* Nonzero stops the visit and is returned. */
+/* Nonzero stops the visit and is returned. A scan in pages knows two answers: VISIT_FULL, this row
+ * was the last of the page, and VISIT_AGAIN, there is no room for it: the next page starts with it.
+ */
+enum { VISIT_FULL = 1, VISIT_AGAIN = 2 };
 typedef int rule_visit_fn(void *context, const struct rule_row *row);
 
 /* Within a change: a new rule; its id. SK_E_EXISTS when a visible rule (or one of the same batch)

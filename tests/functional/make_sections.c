@@ -38,7 +38,7 @@ struct maker {
 	unsigned line;
 };
 
-static void die(const struct maker *maker, const char *what, const struct error *error)
+_Noreturn static void die(const struct maker *maker, const char *what, const struct error *error)
 {
 	fprintf(stderr, "make_sections: line %u: %s: %s\n", maker->line, what,
 	        error != NULL ? error->text : "");

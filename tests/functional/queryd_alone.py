@@ -12,10 +12,7 @@ Run as a program it starts one and prints the ports, for trying things by hand:
 """
 
 import argparse
-import array
 import collections
-import datetime
-import hashlib
 import http.client
 import ipaddress
 import json
@@ -53,23 +50,17 @@ DEFAULTS = {
 Answer = collections.namedtuple("Answer", "status headers body json")
 
 
-def certificate(name="localhost", rsa=False):
+def certificate(name="localhost"):
     """A key and a self-signed certificate in PEM, and the certificate alone in DER."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    start = datetime.datetime(2020, 1, 1)
-    made = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject)
-            .public_key(key.public_key()).serial_number(x509.random_serial_number())
-            .not_valid_before(start).not_valid_after(start + datetime.timedelta(days=36500))
-            .sign(key, hashes.SHA256()))
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                            serialization.NoEncryption())
-    return (pem + made.public_bytes(serialization.Encoding.PEM),
-            made.public_bytes(serialization.Encoding.DER))
+    with tempfile.TemporaryDirectory() as folder:
+        key, made = os.path.join(folder, "key"), os.path.join(folder, "certificate")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650", "-subj",
+                        f"/CN={name}", "-keyout", key, "-out", made],
+                       check=True, capture_output=True)
+        pem = pathlib.Path(made).read_text(encoding="ascii")
+        return ((pathlib.Path(key).read_text(encoding="ascii") + pem).encode(),
+                ssl.PEM_cert_to_DER_cert(pem))
 
 
 def memfd(data):

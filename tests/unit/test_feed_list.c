@@ -51,7 +51,8 @@ static void test_defanged(void **state)
 	        "http://f.example/a[.]b\n"
 	        "http://[2001:db8::1]/x\n"
 	        "g\\.example/x\n"
-	        "hxxpress.example/\n",
+	        "hxxpress.example/\n"
+	        "hxxpshxxps.example/\n",
 	        "url http://a.example/x\n"
 	        "url https://b.example.org/a.php\n"
 	        "url https://c.example\n"
@@ -62,7 +63,8 @@ static void test_defanged(void **state)
 	        "url http://[2001:db8::1]/x\n"
 	        "url g.example/x\n"
 	        "url hxxpress.example/\n"
-	        "lines 9 blank 0\n");
+	        "url hxxpshxxps.example/\n"
+	        "lines 10 blank 0\n");
 }
 
 static void test_hosts(void **state)
