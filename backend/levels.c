@@ -518,22 +518,21 @@ static void on_base_compiled(void *context, const struct job_result *result)
 		fail_rebuild(levels, status, &error);
 		return;
 	}
-	int copy = fcntl(levels->keywords_fd, F_DUPFD_CLOEXEC, 10);
-	status = file_replace_finish(
-	        levels->keywords_path, levels->keywords_temporary, levels->keywords_fd, &error);
+	status = file_replace_finish(levels->keywords_path, levels->keywords_temporary,
+	        levels->keywords_fd, &error);
 	levels->keywords_fd = -1;
+	file_cleanup_fd int keywords =
+	        status == 0 ? open(levels->keywords_path, O_RDONLY | O_CLOEXEC) : -1;
 	if (status == 0) {
-		status = copy < 0 ? -EMFILE
-		                  : keywords_load(copy, levels->build->policy, &set, &error);
+		status = keywords < 0 ? -errno :
+		                        keywords_load(keywords, levels->build->policy, &set, &error);
 	}
 	if (status != 0) {
-		file_close_fd(&copy);
 		fail_rebuild(levels, status, &error);
 		return;
 	}
 	json_object *answer = json_object_get(result->answer);
-	finish_base(levels, set, copy);
-	file_close_fd(&copy);
+	finish_base(levels, set, keywords);
 	take_refused(levels, answer);
 	json_object_put(answer);
 }

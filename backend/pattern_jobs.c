@@ -287,7 +287,14 @@ static int unpack(struct getting *getting, int fd)
 	if (status != 0) {
 		return status;
 	}
-	int descriptors[] = {fd, getting->fd};
+	/* The job reads again what it wrote. */
+	file_cleanup_fd int output = open(getting->temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (output < 0) {
+		status = -errno;
+		file_replace_abort(getting->temporary, getting->fd);
+		return status;
+	}
+	int descriptors[] = {fd, output};
 	struct job_start start = {.kind = JOB_UNPACK,
 	        .descriptors = descriptors,
 	        .descriptor_count = 2,
