@@ -454,6 +454,21 @@ static void explain_fault(struct http_parser *parser, uint32_t stop)
 	malformed(parser, "the request is not HTTP/1.1");
 }
 
+/* A field whose line is complete counts, also when llhttp stops in the next one before it reports
+ * that: which fault is found must not depend on how much has come. */
+static void finish_pending(struct http_parser *parser, uint32_t stop)
+{
+	if (parser->state != STATE_NAME && parser->state != STATE_VALUE) {
+		return;
+	}
+	struct http_span last = parser->state == STATE_NAME ? parser->name : parser->value;
+	uint32_t from = last.start + last.length;
+	const char *line = from < stop ? memmem(parser->base + from, stop - from, "\r\n", 2) : NULL;
+	if (line != NULL) {
+		finish_field(parser, (uint32_t)(line - parser->base) + 2);
+	}
+}
+
 /* What is incomplete must not grow beyond its limits. */
 static int check_growth(struct http_parser *parser, size_t length)
 {
@@ -509,7 +524,9 @@ static enum http_progress run_head(struct http_parser *parser, size_t length)
 	}
 	uint32_t stop = (uint32_t)(llhttp_get_error_pos(&parser->llhttp) - parser->base);
 	if (result != HPE_PAUSED) {
-		explain_fault(parser, stop < length ? stop : (uint32_t)length - 1);
+		stop = stop < length ? stop : (uint32_t)length - 1;
+		finish_pending(parser, stop);
+		explain_fault(parser, stop);
 		return HTTP_REFUSED;
 	}
 	return check_head(parser, stop) == 0 ? HTTP_COMPLETE : HTTP_REFUSED;

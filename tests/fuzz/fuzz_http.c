@@ -69,7 +69,10 @@ static size_t converse(
 		enum http_progress progress = http_parser_run(&parser, block, fed);
 		if (progress == HTTP_REFUSED) {
 			assert(parser.problem != HTTP_PROBLEM_NONE && parser.detail != NULL);
-			buf_add_format(out, "<refused %u>", parser.problem);
+			/* Of two faults, too long and malformed, pieces may show the other first.
+			 */
+			bool may_be_long = size > LIMIT_HTTP_HEADER_BYTES;
+			buf_add_format(out, "<refused %u>", may_be_long ? 0 : parser.problem);
 			open = false;
 		} else if (progress == HTTP_COMPLETE) {
 			struct http_request request;
