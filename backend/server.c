@@ -36,7 +36,7 @@ struct server {
 	struct readers readers, exporters;
 	struct event *tick, *signals[2];
 	int64_t published_offset, purged;
-	bool ready;
+	bool ready, ending;
 	int status;
 };
 
@@ -125,12 +125,7 @@ static void purge(struct server *server)
 static void publish_anew(struct backend *backend)
 {
 	struct error error = {0};
-	int status = store_begin(&backend->store, &error);
-	if (status == 0) {
-		status = store_commit(&backend->store, &error);
-	}
-	if (status != 0) {
-		store_rollback(&backend->store);
+	if (store_next_generation(&backend->store, &error) != 0) {
 		log_error("server", "generation: %s", error.text);
 	}
 	publish_request(backend->publisher);
@@ -420,6 +415,9 @@ static void on_levels(void *context, int status, const char *text)
 {
 	struct server *server = context;
 	struct backend *backend = &server->backend;
+	if (server->ending) {
+		return;
+	}
 	if (status != 0) {
 		fail(server, "rules", status, text);
 		return;
@@ -445,6 +443,9 @@ static void on_levels(void *context, int status, const char *text)
 static void on_default(void *context, int status, const char *text)
 {
 	struct server *server = context;
+	if (server->ending) {
+		return;
+	}
 	if (status != 0) {
 		/* Rules and objects work without a pattern. */
 		log_error("server", "no pattern: %s", text);
@@ -483,6 +484,7 @@ static void start(struct server *server)
 static void end(struct server *server)
 {
 	struct backend *backend = &server->backend;
+	server->ending = true;
 	publisher_stop(backend->publisher);
 	jobs_free(backend->jobs);
 	worker_stop(backend->reader);
