@@ -364,7 +364,7 @@ def row_memory(bench):
 
 
 def row_calls(bench):
-    """Heap and mutex calls of the whole query server per request."""
+    """Calls of heap and locks of the whole query server per request."""
     engine = bench.start_engine(count_calls=True)
     try:
         requests = 1000000 if not bench.quick else 200000
@@ -375,6 +375,8 @@ def row_calls(bench):
         bench.loads.run(engine.plain, **common)
         time.sleep(11)  # counters of clients are sent every ten seconds
         before = engine.calls()
+        if before[0] == 0:
+            raise RuntimeError("the calls are not counted")
         result = bench.loads.run(engine.plain, **common)
         counts = [b - a for a, b in zip(before, engine.calls())]
     finally:
@@ -383,7 +385,7 @@ def row_calls(bench):
               f"{counts[0]:,} in {result['answers']:,}", f"{counts[1]:,} frees",
               counts[0] / result["answers"], 0.001, unit="per request", faults=faults([result]),
               detail={"allocations": counts[0], "frees": counts[1]})
-    yield Row("locks", "mutexes taken by the query server per request",
+    yield Row("locks", "locks taken by the query server per request",
               f"{counts[2]:,} in {result['answers']:,}", "", counts[2] / result["answers"], 0.01,
               unit="per request", detail={"locks": counts[2]})
 
