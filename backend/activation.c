@@ -317,13 +317,6 @@ static void put_back(struct activation *activation, enum pattern_kind kind)
 	}
 }
 
-/* A generation number of its own for what is published next. */
-static int next_generation(struct activation *activation, struct error *error)
-{
-	int status = store_begin(activation->options.store, error);
-	return status == 0 ? store_commit(activation->options.store, error) : status;
-}
-
 static void refuse_change(struct activation *activation, int status, const char *text)
 {
 	struct change *change = activation->change;
@@ -333,7 +326,7 @@ static void refuse_change(struct activation *activation, int status, const char 
 	mark_error(activation, change->row.generation, text);
 	if (change->published) {
 		put_back(activation, change->row.kind);
-		if (next_generation(activation, &error) != 0) {
+		if (store_next_generation(activation->options.store, &error) != 0) {
 			log_error("activation", "%s", error.text);
 		}
 		publish_request(activation->options.publisher);
@@ -393,7 +386,7 @@ static int publish_change(struct activation *activation)
 		return error_set_code(&change->error, status, "pattern file");
 	}
 	change->published = true;
-	status = next_generation(activation, &change->error);
+	status = store_next_generation(activation->options.store, &change->error);
 	if (status != 0) {
 		return status;
 	}

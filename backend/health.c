@@ -28,7 +28,7 @@ struct service_state {
 	int64_t reported; /* monotonic ms of the last entry */
 	unsigned under_way;
 	bool failed; /* of the check under way */
-	char error[256];
+	char error[512];
 };
 
 struct health {
@@ -37,6 +37,7 @@ struct health {
 	struct service_state services[SERVICE_COUNT];
 	struct waiting *waiting;
 	bool checking;
+	int64_t interval; /* that the timer was set for */
 };
 
 static const char *const paths[SERVICE_COUNT][PROBES] = {
@@ -193,6 +194,7 @@ static void start_check(struct health *health)
 static void schedule(struct health *health)
 {
 	int64_t ms = health->backend->settings.numbers[SETTING_CHECK_INTERVAL_MS];
+	health->interval = ms;
 	struct timeval next = {ms / 1000, ms % 1000 * 1000};
 	event_add(health->timer, &next);
 }
@@ -262,6 +264,7 @@ void health_start(struct health *health)
 {
 	/* The first one when queryd has had time to come up, too. */
 	int64_t ms = health->backend->settings.numbers[SETTING_CHECK_INTERVAL_MS];
+	health->interval = ms;
 	ms = ms < 1000 ? ms : 1000;
 	struct timeval first = {ms / 1000, ms % 1000 * 1000};
 	event_add(health->timer, &first);
@@ -285,10 +288,11 @@ void health_settings(struct health *health)
 			}
 		}
 	}
-	schedule(health);
 	if (started) {
 		struct timeval soon = {0, 200 * 1000};
 		event_add(health->timer, &soon);
+	} else if (numbers[SETTING_CHECK_INTERVAL_MS] != health->interval) {
+		schedule(health);
 	}
 }
 

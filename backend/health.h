@@ -12,7 +12,7 @@ enum service { SERVICE_FILES, SERVICE_WEB, SERVICE_COUNT }; /* as in lib/link */
 struct health_status {
 	bool on, healthy;
 	int64_t checked; /* wall ms; 0: never */
-	char error[256]; /* why it is not healthy */
+	char error[512]; /* why it is not healthy */
 };
 
 int health_new(struct backend *backend, struct health **ret_health) SK_MUST_USE;

@@ -69,6 +69,7 @@ struct levels {
 	int keywords_fd;
 	struct buf deltas;
 	struct event *retry;
+	bool starting; /* the first overlay waits for its keyword rules */
 	levels_done_fn *started;
 	void *started_context;
 };
@@ -134,6 +135,13 @@ static void take_refused(struct levels *levels, json_object *answer)
 
 /* ---- the overlay ---- */
 
+/* The start is over: with the first overlay complete, or with what there is of it. */
+static void end_start(struct levels *levels, int status, const char *text)
+{
+	levels->starting = false;
+	levels->started(levels->started_context, status, text);
+}
+
 static void drop_known(struct levels *levels)
 {
 	policy_close(levels->known);
@@ -171,6 +179,9 @@ static void on_compiled(void *context, const struct job_result *result)
 		log_error("levels", "keyword rules of the overlay: %s", error.text);
 		end_compiling(levels);
 		retry_later(levels);
+		if (levels->starting) {
+			end_start(levels, 0, "");
+		}
 		return;
 	}
 	drop_known(levels);
@@ -180,7 +191,13 @@ static void on_compiled(void *context, const struct job_result *result)
 	end_compiling(levels);
 	take_refused(levels, result->answer);
 	levels->dirty = true;
+	if (store_next_generation(levels->options.store, &error) != 0) {
+		log_error("levels", "generation: %s", error.text);
+	}
 	publish_request(levels->options.publisher);
+	if (levels->starting) {
+		end_start(levels, 0, "");
+	}
 }
 
 static void start_compiling(struct levels *levels)
@@ -518,22 +535,22 @@ static void on_base_compiled(void *context, const struct job_result *result)
 		fail_rebuild(levels, status, &error);
 		return;
 	}
-	int copy = fcntl(levels->keywords_fd, F_DUPFD_CLOEXEC, 10);
 	status = file_replace_finish(
 	        levels->keywords_path, levels->keywords_temporary, levels->keywords_fd, &error);
 	levels->keywords_fd = -1;
+	file_cleanup_fd int keywords =
+	        status == 0 ? open(levels->keywords_path, O_RDONLY | O_CLOEXEC) : -1;
 	if (status == 0) {
-		status = copy < 0 ? -EMFILE
-		                  : keywords_load(copy, levels->build->policy, &set, &error);
+		status = keywords < 0
+		                 ? -errno
+		                 : keywords_load(keywords, levels->build->policy, &set, &error);
 	}
 	if (status != 0) {
-		file_close_fd(&copy);
 		fail_rebuild(levels, status, &error);
 		return;
 	}
 	json_object *answer = json_object_get(result->answer);
-	finish_base(levels, set, copy);
-	file_close_fd(&copy);
+	finish_base(levels, set, keywords);
 	take_refused(levels, answer);
 	json_object_put(answer);
 }
@@ -721,10 +738,21 @@ static int open_base(struct levels *levels, struct error *error)
 	return 0;
 }
 
+/* The base is there. A query server that lives still has the keyword rules of the overlay: the
+ * first generation that it gets from us must not be without them. */
 static void on_first_base(void *context, int status, const char *text)
 {
 	struct levels *levels = context;
-	levels->started(levels->started_context, status, text);
+	struct error error = {0};
+	int64_t complete;
+	if (status == 0) {
+		status = levels_refresh(levels, &complete, &error);
+		text = error.text;
+	}
+	levels->starting = status == 0 && levels->compile_job != NULL;
+	if (!levels->starting) {
+		end_start(levels, status, text);
+	}
 }
 
 void levels_start(struct levels *levels, levels_done_fn *done, void *context)
@@ -737,7 +765,7 @@ void levels_start(struct levels *levels, levels_done_fn *done, void *context)
 		remove_old(levels);
 		status = rules_count(levels->options.store, &levels->counts.rules,
 		        &levels->counts.keywords, &error);
-		done(context, status, error.text);
+		on_first_base(levels, status, error.text);
 		return;
 	}
 	log_info("levels", "building the base: %s", error.text);

@@ -287,7 +287,14 @@ static int unpack(struct getting *getting, int fd)
 	if (status != 0) {
 		return status;
 	}
-	int descriptors[] = {fd, getting->fd};
+	/* The job reads again what it wrote. */
+	file_cleanup_fd int output = open(getting->temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (output < 0) {
+		status = -errno;
+		file_replace_abort(getting->temporary, getting->fd);
+		return status;
+	}
+	int descriptors[] = {fd, output};
 	struct job_start start = {.kind = JOB_UNPACK,
 	        .descriptors = descriptors,
 	        .descriptor_count = 2,
@@ -430,7 +437,7 @@ static int getting_new(struct backend *backend, const char *verb, bool activate,
 int pattern_build_start(struct backend *backend, const int *descriptors, size_t count,
         bool activate, const char *version, int64_t *ret_job, struct error *error)
 {
-	struct getting *getting;
+	struct getting *getting = NULL;
 	int status = getting_new(backend, "pattern.build", activate, &getting, error);
 	if (status != 0) {
 		return status;
@@ -452,7 +459,7 @@ int pattern_build_start(struct backend *backend, const int *descriptors, size_t 
 int pattern_import_start(
         struct backend *backend, int fd, bool activate, int64_t *ret_job, struct error *error)
 {
-	struct getting *getting;
+	struct getting *getting = NULL;
 	int status = getting_new(backend, "pattern.import", activate, &getting, error);
 	if (status != 0) {
 		return status;

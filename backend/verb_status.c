@@ -175,12 +175,8 @@ void verb_clock_confirm(struct backend *backend, struct rpc_call *call)
 	struct error error = {0};
 	clocks_confirm(&backend->clocks);
 	log_info("clock", "the wall clock was confirmed");
-	int status = store_begin(&backend->store, &error);
-	if (status == 0) {
-		status = store_commit(&backend->store, &error);
-	}
+	int status = store_next_generation(&backend->store, &error);
 	if (status != 0) {
-		store_rollback(&backend->store);
 		verb_fail(call, status, NULL, &error);
 		return;
 	}

@@ -144,7 +144,7 @@ static const struct wording wordings[] = {
         {RPC_BAD_INPUT, "The server does not take this",
                 "Correct it and repeat; --help shows what the command takes."},
         {RPC_NOT_PERMITTED, "You may not do this", "Use the account of an administrator."},
-        {RPC_NOT_FOUND, "There is no such thing", "The list command shows what there is."},
+        {RPC_NOT_FOUND, "There is no such thing", "The list commands show what there is."},
         {RPC_EXISTS, "It is there already", "Edit the one that is there, or remove it first."},
         {RPC_CONFLICT, "That is not possible now", "Nothing was changed."},
         {RPC_LIMIT, "A limit is reached", "Remove what is no longer needed and repeat."},

@@ -354,8 +354,8 @@ int log_search(const char *folder, const struct log_search *search, int64_t dead
         log_visit_fn *visit, void *context, int64_t *ret_next, bool *ret_timed_out,
         struct error *error)
 {
-	int64_t *days;
-	size_t count;
+	int64_t *days = NULL;
+	size_t count = 0;
 	int status = list_days(folder, search->kind, &days, &count);
 	if (status != 0) {
 		return error_set_code(error, status, "%s", folder);

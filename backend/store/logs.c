@@ -401,7 +401,7 @@ static void purge_files(struct logs *logs, const int64_t before[LOG_KIND_COUNT])
 			}
 		}
 		for (size_t i = 0; i < SK_COUNT(ends); i++) {
-			char path[LOG_PATH_MAX + 8];
+			char path[LOG_PATH_MAX + 80];
 			snprintf(path, sizeof(path), "%s/%.64s%s", logs->folder, entry->d_name,
 			        ends[i]);
 			if (unlink(path) != 0 && errno != ENOENT) {
@@ -550,8 +550,14 @@ int logs_start(const struct logs_options *options, struct logs **ret_logs, struc
 		mem_free(logs);
 		return error_set_code(error, -ENOMEM, "logs");
 	}
+	/* Readers must find the file; when it cannot be made now, the thread tries again. */
+	struct error reason = {0};
+	logs->counters_open = counters_open(logs->counters_path, &logs->counters, &reason) == 0;
 	int failed = pthread_create(&logs->thread, NULL, run, logs);
 	if (failed != 0) {
+		if (logs->counters_open) {
+			counters_close(&logs->counters);
+		}
 		pthread_mutex_destroy(&logs->lock);
 		pthread_cond_destroy(&logs->wake);
 		mem_free(logs);

@@ -124,6 +124,18 @@ void store_rollback(struct store *store)
 	memcpy(store->meta, store->committed, sizeof(store->meta));
 }
 
+int store_next_generation(struct store *store, struct error *error)
+{
+	int status = store_begin(store, error);
+	if (status == 0) {
+		status = store_commit(store, error);
+	}
+	if (status != 0) {
+		store_rollback(store);
+	}
+	return status;
+}
+
 int store_reader_open(const char *path, struct store_reader *ret_reader, struct error *error)
 {
 	struct store_reader reader = {0};

@@ -57,6 +57,9 @@ int store_begin(struct store *store, struct error *error) SK_MUST_USE;
 int store_commit(struct store *store, struct error *error) SK_MUST_USE;
 void store_rollback(struct store *store);
 
+/* A change that only counts up: a generation number of its own for what no stored change caused. */
+int store_next_generation(struct store *store, struct error *error) SK_MUST_USE;
+
 /* A transaction that changes nothing that is published (hits, jobs, rows of a pending batch). */
 int store_begin_quiet(struct store *store, struct error *error) SK_MUST_USE;
 

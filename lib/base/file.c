@@ -113,7 +113,7 @@ int file_replace_start(const char *path, mode_t mode, char *ret_temporary, int *
 		if (length < 0 || length >= PATH_MAX) {
 			return SK_E_LIMIT;
 		}
-		int fd = open(ret_temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		int fd = open(ret_temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (fd >= 0) {
 			if (fchmod(fd, mode) != 0) {
 				int status = -errno;

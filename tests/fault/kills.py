@@ -194,7 +194,7 @@ class Faults:
         self.logged = []
 
     def check_files(self):
-        left = [path for path in self.server.state.rglob("*") if ".tmp-" in path.name]
+        left = [path for path in self.server.state.rglob("*") if ".tmp-" in path.name or path.name.startswith("build-")]
         if left:
             self.problem(f"temporary files are left: {left}")
 
@@ -232,8 +232,14 @@ class Faults:
         self.check_rules()
         self.check_pattern()
         self.check_log(killed_at)
-        self.check_files()
         print(f"round {self.rounds}: {action.__name__[3:]}, {name} killed, back after {seconds:.2f} s", flush=True)
+
+    def restart(self):
+        """A new keeper: one that has just restarted a program waits longer before it does so again."""
+        if self.server.stop() != 0:
+            self.problem("it did not end cleanly")
+        self.server.start()
+        self.check_files()
 
     def run(self, minutes):
         self.server.rpc("settings.set", {"values": {"log.access": True}})
@@ -245,9 +251,10 @@ class Faults:
             return None if good else str(answer)
         questions = [("/v1/url", {"url": f"http://{name}.fault.example/"}) for name in ("known", "unknown")]
         end = time.monotonic() + minutes * 60
-        with Background(self.server, check, questions, connections=2, allow_broken=True) as load:
-            while time.monotonic() < end:
+        while time.monotonic() < end:
+            with Background(self.server, check, questions, connections=2, allow_broken=True) as load:
                 self.round(load)
+            self.restart()
 
 
 def main():

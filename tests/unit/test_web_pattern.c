@@ -190,6 +190,7 @@ static void test_milder_than_what_covers_it_is_dropped(void **state)
 	add_url(builder, "www.example.com/x", bad_value(40, 2)); /* as bad: stays */
 	add_url(builder, "www.example.com/y?q=1", bad_value(10, 2)); /* worse: stays */
 	add_url(builder, "shop.example.com/", bad_value(85, 2)); /* safe: stays */
+	add_url(builder, "shop.example.com/kit", bad_value(50, 2)); /* worse than safe: stays */
 	add_url(builder, "other.net/page", bad_value(30, 1));
 	add_url(builder, "other.net/page?id=7", bad_value(31, 1)); /* out */
 	add_url(builder, "other.net/page2?id=7", bad_value(31, 1));
@@ -203,6 +204,7 @@ static void test_milder_than_what_covers_it_is_dropped(void **state)
 	assert_non_null(find(pattern, "www.example.com/x"));
 	assert_non_null(find(pattern, "www.example.com/y?q=1"));
 	assert_non_null(find(pattern, "shop.example.com/"));
+	assert_non_null(find(pattern, "shop.example.com/kit"));
 	assert_null(find(pattern, "other.net/page?id=7"));
 	assert_non_null(find(pattern, "other.net/page2?id=7"));
 	assert_non_null(find(pattern, "2.0.0.7/x"));
@@ -262,6 +264,7 @@ static void test_addresses_from_the_inside_out(void **state)
 	add_prefix(builder, "10.1.3.0/24", bad_value(90, 1)); /* safe */
 	add_prefix(builder, "10.1.3.7", bad_value(20, 1));
 	add_prefix(builder, "10.1.3.7", bad_value(95, 2)); /* conflict */
+	add_prefix(builder, "10.1.3.9", bad_value(50, 1)); /* worse than the safe /24 */
 	add_prefix(builder, "2001:db8::/32", bad_value(45, 1));
 	add_prefix(builder, "2001:db8::1", bad_value(15, 1));
 	struct web_pattern *pattern = write_and_open(builder, &conflicts, &counts);
@@ -280,6 +283,7 @@ static void test_addresses_from_the_inside_out(void **state)
 	assert_int_equal(prefix.length, 8);
 	assert_int_equal(address_score(pattern, "10.1.3.7", &prefix, &prefix), 255);
 	assert_int_equal(address_score(pattern, "10.1.3.8", NULL, NULL), 90);
+	assert_int_equal(address_score(pattern, "10.1.3.9", NULL, NULL), 50);
 	assert_int_equal(address_score(pattern, "2001:db8::1", NULL, &prefix), 15);
 	assert_int_equal(address_score(pattern, "2001:db8::1", &prefix, NULL), 45);
 	assert_int_equal(address_score(pattern, "2001:db9::", NULL, NULL), 255);
@@ -288,7 +292,7 @@ static void test_addresses_from_the_inside_out(void **state)
 	assert_int_equal(conflicts.count, 1);
 	assert_int_equal(conflicts.kind, BUILD_CONFLICT_ADDRESS);
 	assert_string_equal(conflicts.text, "10.1.3.7/32");
-	assert_int_equal(web_pattern_info(pattern)->v4_count, 4);
+	assert_int_equal(web_pattern_info(pattern)->v4_count, 5);
 	assert_int_equal(web_pattern_info(pattern)->v6_count, 2);
 	web_pattern_close(pattern);
 	web_builder_free(builder);
@@ -317,6 +321,39 @@ static int compare_plain(const void *a, const void *b)
 	return strcmp(((const struct plain_entry *)a)->text, ((const struct plain_entry *)b)->text);
 }
 
+/* Drops an entry with `depth` expressions when the first other one of them that has an entry is
+ * worse.
+ */
+static void plain_drop(
+        struct plain_entry *entries, size_t count, struct plain_entry *entry, unsigned depth)
+{
+	char space[URL_TEXT_MAX], text[100];
+	struct url url;
+	struct url_expressions expressions;
+	const char *reason;
+	int length = snprintf(text, sizeof(text), "http://%s", entry->text);
+	assert_int_equal(
+	        url_canonicalize(text, (size_t)length, space, sizeof(space), &url, &reason), 0);
+	url_expressions(&url, &expressions);
+	if ((unsigned)expressions.host_count * expressions.path_count != depth) {
+		return;
+	}
+	for (unsigned i = 1; i < depth; i++) {
+		const struct url_part *host = &expressions.hosts[i / expressions.path_count];
+		const struct url_part *path = &expressions.paths[i % expressions.path_count];
+		struct plain_entry probe;
+		snprintf(probe.text, sizeof(probe.text), "%.*s%.*s", (int)host->length,
+		        url.text + host->start, (int)path->length, url.text + path->start);
+		struct plain_entry *outer =
+		        bsearch(&probe, entries, count, sizeof(probe), compare_plain);
+		if (outer != NULL && !outer->dropped) {
+			entry->dropped =
+			        outer->value.score < entry->value.score && entry->value.score < 81;
+			return;
+		}
+	}
+}
+
 /* The rules of merging as plainly as they can be said, in quadratic space and time if need be. */
 static size_t plain_merge(struct plain_entry *entries, size_t count)
 {
@@ -342,32 +379,9 @@ static size_t plain_merge(struct plain_entry *entries, size_t count)
 		entries[kept] = entries[start];
 		entries[kept++].value = merged;
 	}
-	for (size_t i = 0; i < kept; i++) {
-		char space[URL_TEXT_MAX], text[100];
-		struct url url;
-		struct url_expressions expressions;
-		const char *reason;
-		int length = snprintf(text, sizeof(text), "http://%s", entries[i].text);
-		assert_int_equal(
-		        url_canonicalize(text, (size_t)length, space, sizeof(space), &url, &reason),
-		        0);
-		url_expressions(&url, &expressions);
-		for (unsigned h = 0; h < expressions.host_count; h++) {
-			for (unsigned p = 0; p < expressions.path_count; p++) {
-				struct plain_entry probe;
-				snprintf(probe.text, sizeof(probe.text), "%.*s%.*s",
-				        (int)expressions.hosts[h].length,
-				        url.text + expressions.hosts[h].start,
-				        (int)expressions.paths[p].length,
-				        url.text + expressions.paths[p].start);
-				struct plain_entry *outer = bsearch(
-				        &probe, entries, kept, sizeof(probe), compare_plain);
-				if (outer != NULL && outer != &entries[i] &&
-				        outer->value.score < entries[i].value.score &&
-				        entries[i].value.score < 81) {
-					entries[i].dropped = true;
-				}
-			}
+	for (unsigned depth = 1; depth <= URL_HOSTS_MAX * URL_PATHS_MAX; depth++) {
+		for (size_t i = 0; i < kept; i++) {
+			plain_drop(entries, kept, &entries[i], depth);
 		}
 	}
 	return kept;

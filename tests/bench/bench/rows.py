@@ -43,6 +43,13 @@ class Row:
         return "yes" if reached(self.must) else "MISSED"
 
 
+def tail(bench, url):
+    """What follows the URL in the answer about it."""
+    target = "/v1/url?url=" + data_module.escape(url).decode()
+    body = one_answer(bench.engine.plain, target).partition(b"\r\n\r\n")[2].decode()
+    return body[body.index('"score":'):]
+
+
 # ---- one question at a time ----
 
 def cpu_row(bench, name, what, targets, tls, must, aim):
@@ -158,9 +165,10 @@ def row_keywords(bench):
     rules = bench.folder / "keywords.csv"
     with open(rules, "w", encoding="utf-8") as file:
         file.write("list,kind,pattern\n")
-        for text in data_module.keyword_rules(1000):
+        for text in ["bench-keyword-marker", *data_module.keyword_rules(999)]:
             file.write(f'blocked,keyword,"{text}"\n')
     runs = {"without": [], "with": []}
+    marked = b"http://bench-keyword-marker.example/"
 
     def measure(side):
         runs[side].append(bench.loads.run(
@@ -169,11 +177,12 @@ def row_keywords(bench):
     for _ in range(bench.rounds):
         measure("without")
         batch = engine.import_rules(rules)
-        wait_for(lambda: engine.rpc("status.get")["rules"]["keywords"] >= 900, 60, "keywords")
         try:
+            wait_for(lambda: '"user_blocked"' in tail(bench, marked), 60, "keywords in effect")
             measure("with")
         finally:
             engine.undo_rules(batch)
+        wait_for(lambda: '"user_blocked"' not in tail(bench, marked), 60, "keywords gone")
     each = {side: [result["cpu_us"] / entries for result in results]
             for side, results in runs.items()}
     value = statistics.median(b - a for a, b in zip(each["without"], each["with"]))
@@ -202,13 +211,6 @@ def row_p99(bench):
               f"(p50 {median(runs['nginx'], 'latency_us', 'p50'):.0f}, "
               f"CPU {median(runs['nginx'], 'cpu_us'):.2f})",
               value, 1.2, 1.0, unit="× nginx", faults=faults(runs["ours"]), detail=runs)
-
-
-def tail(bench, url):
-    """What follows the URL in the answer about it."""
-    target = "/v1/url?url=" + data_module.escape(url).decode()
-    body = one_answer(bench.engine.plain, target).partition(b"\r\n\r\n")[2].decode()
-    return body[body.index('"score":'):]
 
 
 def swap_targets(bench, generations):
@@ -362,7 +364,7 @@ def row_memory(bench):
 
 
 def row_calls(bench):
-    """Heap and mutex calls of the whole query server per request."""
+    """Calls of heap and locks of the whole query server per request."""
     engine = bench.start_engine(count_calls=True)
     try:
         requests = 1000000 if not bench.quick else 200000
@@ -373,6 +375,8 @@ def row_calls(bench):
         bench.loads.run(engine.plain, **common)
         time.sleep(11)  # counters of clients are sent every ten seconds
         before = engine.calls()
+        if before[0] == 0:
+            raise RuntimeError("the calls are not counted")
         result = bench.loads.run(engine.plain, **common)
         counts = [b - a for a, b in zip(before, engine.calls())]
     finally:
@@ -381,7 +385,7 @@ def row_calls(bench):
               f"{counts[0]:,} in {result['answers']:,}", f"{counts[1]:,} frees",
               counts[0] / result["answers"], 0.001, unit="per request", faults=faults([result]),
               detail={"allocations": counts[0], "frees": counts[1]})
-    yield Row("locks", "mutexes taken by the query server per request",
+    yield Row("locks", "locks taken by the query server per request",
               f"{counts[2]:,} in {result['answers']:,}", "", counts[2] / result["answers"], 0.01,
               unit="per request", detail={"locks": counts[2]})
 
