@@ -12,6 +12,7 @@ from background import Background
 from checked_server import CheckedServer
 from harness import TOP, main, run_program, temporary_folder, wait_for
 
+SUITES = ("asan", "tsan")
 EICAR = ("44d88612fea8a8f36de82e1278abb02f", "3395856ce81f2b7382dee72602f798b642f14140",
          "275a021bbfb6489e54d471899f7db9d1663fc695ec2fe2a2c4538aabf651fd0f")
 
