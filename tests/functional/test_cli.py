@@ -8,6 +8,7 @@ import unittest
 
 from harness import TOP, Server, main, run_program, temporary_folder, wait_for
 
+SUITES = ("asan",)
 EICAR_SHA256 = "275a021bbfb6489e54d471899f7db9d1663fc695ec2fe2a2c4538aabf651fd0f"
 
 
