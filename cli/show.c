@@ -5,6 +5,7 @@
 #include <wchar.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/utf8.h"
 
 #define CELL_MAX (256 * 1024)
 #define TABLE_MAX (64 * 1024 * 1024)
@@ -16,46 +17,19 @@ static bool is_hidden(uint32_t c)
 	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
 }
 
-/* One character of UTF-8 at `at`: its length, or 0 when it is none. */
-static size_t decode(const unsigned char *at, size_t left, uint32_t *ret_c)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t length = at[0] < 0x80             ? 1
-	                : (at[0] & 0xe0) == 0xc0 ? 2
-	                : (at[0] & 0xf0) == 0xe0 ? 3
-	                : (at[0] & 0xf8) == 0xf0 ? 4
-	                                         : 0;
-	if (length == 0 || length > left) {
-		return 0;
-	}
-	uint32_t c = length == 1 ? at[0] : at[0] & (0xffu >> (length + 1));
-	for (size_t i = 1; i < length; i++) {
-		if ((at[i] & 0xc0) != 0x80) {
-			return 0;
-		}
-		c = c << 6 | (at[i] & 0x3f);
-	}
-	if (c < least[length] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) {
-		return 0;
-	}
-	*ret_c = c;
-	return length;
-}
-
 void show_clean(struct buf *buf, const char *text, size_t length)
 {
-	const unsigned char *bytes = (const unsigned char *)text;
 	for (size_t i = 0; i < length;) {
-		uint32_t c;
-		size_t size = decode(bytes + i, length - i, &c);
+		size_t size = utf8_check(text + i, length - i);
+		uint32_t c = size > 0 ? utf8_decode(text + i, size) : 0;
 		if (size == 0 || (size == 1 && is_hidden(c))) {
-			buf_add_format(buf, "\\x%02x", bytes[i]);
+			buf_add_format(buf, "\\x%02x", (unsigned char)text[i]);
 			i++;
 		} else if (is_hidden(c)) {
 			buf_add_format(buf, "\\u%04" PRIx32, c);
 			i += size;
 		} else {
-			buf_add(buf, bytes + i, size);
+			buf_add(buf, text + i, size);
 			i += size;
 		}
 	}
@@ -63,12 +37,10 @@ void show_clean(struct buf *buf, const char *text, size_t length)
 
 size_t show_width(const char *text, size_t length)
 {
-	const unsigned char *bytes = (const unsigned char *)text;
 	size_t width = 0;
 	for (size_t i = 0; i < length;) {
-		uint32_t c;
-		size_t size = decode(bytes + i, length - i, &c);
-		int places = size > 0 ? wcwidth((wchar_t)c) : 1;
+		size_t size = utf8_check(text + i, length - i);
+		int places = size > 0 ? wcwidth((wchar_t)utf8_decode(text + i, size)) : 1;
 		width += places > 0 ? (size_t)places : 0;
 		i += size > 0 ? size : 1;
 	}
