@@ -117,21 +117,15 @@ void show_size(struct buf *buf, json_object *value)
 	buf_add_format(buf, unit > 0 ? "%.1f %s" : "%.0f %s", size, units[unit]);
 }
 
-void show_table_init(struct show_table *table, const char *heading)
+void show_table_init(struct show_table *table, const struct show_column *columns, size_t count)
 {
-	*table = (struct show_table){0};
+	*table = (struct show_table){.columns = columns,
+	        .column_count = count < SHOW_COLUMNS_MAX ? count : SHOW_COLUMNS_MAX};
 	buf_init(&table->text, TABLE_MAX);
-	size_t columns = 1;
-	for (const char *at = heading; *at != '\0'; at++) {
-		columns += *at == '|';
-	}
-	table->column_count = columns < SHOW_COLUMNS_MAX ? columns : SHOW_COLUMNS_MAX;
 	for (size_t i = 0; i < table->column_count; i++) {
-		size_t length = strcspn(heading, "|");
-		table->right[i] = heading[0] == '>';
-		size_t skip = table->right[i] ? 1 : 0;
-		show_table_cell(table, heading + skip, length - skip);
-		heading += length + 1;
+		const char *heading = columns[i].heading;
+		heading += heading[0] == '>';
+		show_table_cell(table, heading, strlen(heading));
 	}
 }
 
@@ -152,14 +146,15 @@ void show_table_cell(struct show_table *table, const char *text, size_t length)
 	buf_add_char(&table->text, '\0');
 }
 
-void show_table_take(struct show_table *table, struct buf *cell)
+/* A cell from a buffer, which is released. */
+static void take_cell(struct show_table *table, struct buf *cell)
 {
 	if (buf_status(cell) != 0) {
 		show_table_cell(table, "?", 1);
 	} else {
 		show_table_cell(table, cell->data, cell->length);
 	}
-	buf_clear(cell);
+	buf_release(cell);
 }
 
 void show_table_member(struct show_table *table, json_object *row, const char *name)
@@ -167,8 +162,33 @@ void show_table_member(struct show_table *table, json_object *row, const char *n
 	struct buf cell;
 	buf_init(&cell, CELL_MAX);
 	show_member(&cell, row, name);
-	show_table_take(table, &cell);
-	buf_release(&cell);
+	take_cell(table, &cell);
+}
+
+void show_table_row(struct show_table *table, json_object *item)
+{
+	for (size_t i = 0; i < table->column_count; i++) {
+		const struct show_column *column = &table->columns[i];
+		json_object *value = NULL;
+		struct buf cell;
+		buf_init(&cell, CELL_MAX);
+		json_object_object_get_ex(item, column->member, &value);
+		switch (column->kind) {
+		case SHOW_VALUE:
+			show_value(&cell, value);
+			break;
+		case SHOW_TIME:
+			show_time(&cell, value, column->absent);
+			break;
+		case SHOW_SIZE:
+			show_size(&cell, value);
+			break;
+		case SHOW_MARK:
+			buf_add_text(&cell, json_object_get_boolean(value) ? "*" : "");
+			break;
+		}
+		take_cell(table, &cell);
+	}
 }
 
 static void print_blanks(size_t count)
@@ -187,14 +207,15 @@ int show_table_print(struct show_table *table)
 		size_t length = strlen(at);
 		size_t missing = table->widths[column] - show_width(at, length);
 		bool is_last = column + 1 == table->column_count;
-		if (table->right[column]) {
+		bool right = table->columns[column].heading[0] == '>';
+		if (right) {
 			print_blanks(missing);
 		}
 		fwrite(at, 1, length, stdout);
 		if (is_last) {
 			putchar('\n');
 		} else {
-			print_blanks(2 + (table->right[column] ? 0 : missing));
+			print_blanks(2 + (right ? 0 : missing));
 		}
 		at += length + 1;
 	}
