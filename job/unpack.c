@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "keeper/control.h"
 
 #include <errno.h>

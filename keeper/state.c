@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "keeper/state.h"
 
 #include <arpa/inet.h>

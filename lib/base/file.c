@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "lib/base/file.h"
 
 #include <errno.h>

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "lib/base/json_reader.h"
 
 #include <string.h>

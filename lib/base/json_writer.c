@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "lib/base/json_writer.h"
 
 #include "lib/base/bytes.h"
