@@ -111,11 +111,6 @@ static void check_table(size_t count, unsigned key_size, unsigned crowd, uint32_
 		assert_true(key_table_next(&table, &walk, &key, &value));
 		assert_int_equal(lookup_key_compare(key, entries[i].key), 0);
 		assert_int_equal(value, entries[i].value);
-		if (i % 7 == 0) {
-			key_table_at(&table, (uint32_t)i, &key, &value);
-			assert_int_equal(lookup_key_compare(key, entries[i].key), 0);
-			assert_int_equal(value, entries[i].value);
-		}
 	}
 	assert_false(key_table_next(&table, &walk, &key, &value));
 	check_misses(&table, entries, count, key_size);
