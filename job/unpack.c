@@ -109,7 +109,7 @@ static int verify(struct job *job)
 		status = file_pattern_open(file, &files, &job->error);
 	}
 	if (status != 0) {
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		return error_prefix(&job->error, "the pattern is refused");
 	}
 	if (web != NULL) {

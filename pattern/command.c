@@ -45,7 +45,7 @@ static int open_kind(
 		status = file_pattern_open(file, &pattern->files, error);
 	}
 	if (status != 0) {
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		return status;
 	}
 	pattern->info = kind == LOOKUP_KIND_WEB ? web_pattern_info(pattern->web)

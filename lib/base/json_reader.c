@@ -338,21 +338,6 @@ int json_reader_next(struct json_reader *reader, enum json_token *ret_token)
 	return SK_E_SYNTAX;
 }
 
-int json_reader_skip(struct json_reader *reader, enum json_token token)
-{
-	if (token != JSON_OBJECT && token != JSON_ARRAY) {
-		return 0;
-	}
-	uint32_t outside = reader->depth - 1;
-	while (reader->depth > outside) {
-		int status = json_reader_next(reader, &token);
-		if (status != 0) {
-			return status;
-		}
-	}
-	return 0;
-}
-
 /* ---- texts ---- */
 
 /* Undoes one escape at `*at`; the result at `out`, its size is returned. */
