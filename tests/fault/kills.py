@@ -231,7 +231,7 @@ class Faults:
         load.wait_answers(10)
         seconds = time.monotonic() - started
         worker.join(120)
-        if seconds > BACK_WITHIN:
+        if seconds > BACK_WITHIN * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)):
             self.problem(f"{name}: back after {seconds:.1f} s")
         if load.broken > broken and name == "sekishod":
             self.problem(f"{load.broken - broken} connections broken by the death of {name}")
