@@ -19,7 +19,7 @@
 #define REQUEST_MAX (HTTP_HEAD_MAX + LIMIT_HTTP_BODY + 1024)
 /* What the system may hold of answers (it takes this twice): a usual bulk answer, not more. Clients
  * that do not read would otherwise have it keep megabytes each. */
-#define SEND_BUFFER (64 * 1024)
+#define SEND_BUFFER (128 * 1024)
 
 /* ---- the loop ---- */
 
