@@ -128,13 +128,7 @@ static int mark_active(
 		status = patterns_set_active(store, row->kind, row->generation,
 		        activation->options.now(activation->options.context), error);
 	}
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
-	if (status != 0) {
-		store_rollback(store);
-	}
-	return status;
+	return store_end(store, status, error);
 }
 
 static int mark_error(struct activation *activation, int64_t generation, const char *text)
@@ -293,11 +287,8 @@ int activation_add(struct activation *activation, const struct pattern_row *row,
 	}
 	pattern_path(path, row->kind, generation);
 	status = file_replace_finish(path, temporary, fd, error);
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
+	status = store_end(store, status, error);
 	if (status != 0) {
-		store_rollback(store);
 		return status; /* a file in place without a row is removed at the next start */
 	}
 	remove_old(activation, row->kind);

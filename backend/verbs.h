@@ -47,6 +47,7 @@ void verb_add_time(json_object *object, const char *name, int64_t time);
 void verb_add_text(json_object *object, const char *name, const char *text);
 void verb_add_number(json_object *object, const char *name, int64_t number);
 void verb_add_bool(json_object *object, const char *name, bool value);
+void verb_add_categories(json_object *object, const char *name, uint64_t categories);
 
 /* Control characters have no place in what administrators state. */
 bool verb_text_is_plain(const char *text, size_t length);

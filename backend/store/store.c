@@ -124,9 +124,8 @@ void store_rollback(struct store *store)
 	memcpy(store->meta, store->committed, sizeof(store->meta));
 }
 
-int store_next_generation(struct store *store, struct error *error)
+int store_end(struct store *store, int status, struct error *error)
 {
-	int status = store_begin(store, error);
 	if (status == 0) {
 		status = store_commit(store, error);
 	}
@@ -134,6 +133,12 @@ int store_next_generation(struct store *store, struct error *error)
 		store_rollback(store);
 	}
 	return status;
+}
+
+int store_next_generation(struct store *store, struct error *error)
+{
+	int status = store_begin(store, error);
+	return store_end(store, status, error);
 }
 
 int store_reader_open(const char *path, struct store_reader *ret_reader, struct error *error)

@@ -56,6 +56,9 @@ void store_close(struct store *store);
 int store_begin(struct store *store, struct error *error) SK_MUST_USE;
 int store_commit(struct store *store, struct error *error) SK_MUST_USE;
 void store_rollback(struct store *store);
+/* The end of any transaction: commits when `status` is 0. What failed, here or before, is undone
+ * and returned. */
+int store_end(struct store *store, int status, struct error *error) SK_MUST_USE;
 
 /* A change that only counts up: a generation number of its own for what no stored change caused. */
 int store_next_generation(struct store *store, struct error *error) SK_MUST_USE;
