@@ -147,7 +147,7 @@ static void store_new(const struct statement *statement)
 	int status = store_begin(store, &error);
 	if (status == 0) {
 		row.revision = store->meta[META_REVISION];
-		status = rules_add(store, &row, 0, &id, &error);
+		status = rules_add(store, &row, &id, &error);
 	}
 	status = store_end(store, status, &error);
 	if (status != 0) {

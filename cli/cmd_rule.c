@@ -190,6 +190,22 @@ int rule_remove(struct cli *cli, const struct arguments *arguments)
 	return cli_remove(cli, arguments, "rule.remove");
 }
 
+/* ": pattern: …", from the column and the text of a refused line's error. */
+static void show_reason(struct buf *text, json_object *item)
+{
+	json_object *error = NULL, *field = NULL;
+	json_object_object_get_ex(item, "error", &error);
+	if (!json_object_is_type(error, json_type_object)) {
+		return;
+	}
+	buf_add_literal(text, ": ");
+	if (json_object_object_get_ex(error, "field", &field)) {
+		show_value(text, field);
+		buf_add_literal(text, ": ");
+	}
+	show_member(text, error, "text");
+}
+
 /* What the server refused: items are objects or texts. */
 static void print_refusals(json_object *result)
 {
@@ -205,8 +221,7 @@ static void print_refusals(json_object *result)
 		if (json_object_is_type(item, json_type_object)) {
 			buf_add_literal(&text, "line ");
 			show_member(&text, item, "line");
-			buf_add_literal(&text, ": ");
-			show_member(&text, item, "text");
+			show_reason(&text, item);
 		} else {
 			show_value(&text, item);
 		}

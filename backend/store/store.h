@@ -46,6 +46,7 @@ struct store {
 	sqlite3_stmt *statements[STORE_GROUP_COUNT][STORE_STATEMENTS_MAX];
 	int64_t meta[META_COUNT]; /* as committed, or as changed by the open change */
 	int64_t committed[META_COUNT];
+	bool lazy; /* the open transaction is */
 };
 
 int store_open(const char *path, struct store *ret_store, struct error *error) SK_MUST_USE;
@@ -65,6 +66,10 @@ int store_next_generation(struct store *store, struct error *error) SK_MUST_USE;
 
 /* A transaction that changes nothing that is published (hits, jobs, rows of a pending batch). */
 int store_begin_quiet(struct store *store, struct error *error) SK_MUST_USE;
+
+/* The same for rows that count only after a later change: they need not be on disk when it is
+ * committed, only before that change, which makes them so. */
+int store_begin_lazy(struct store *store, struct error *error) SK_MUST_USE;
 
 /* Within a change. */
 int store_set_meta(
