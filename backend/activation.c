@@ -281,13 +281,11 @@ int activation_add(struct activation *activation, const struct pattern_row *row,
 		status = patterns_add(store, row, &generation, error);
 	}
 	if (status != 0) {
-		store_rollback(store);
 		file_replace_abort(temporary, fd);
-		return status;
+		return store_end(store, status, error);
 	}
 	pattern_path(path, row->kind, generation);
-	status = file_replace_finish(path, temporary, fd, error);
-	status = store_end(store, status, error);
+	status = store_end(store, file_replace_finish(path, temporary, fd, error), error);
 	if (status != 0) {
 		return status; /* a file in place without a row is removed at the next start */
 	}

@@ -86,11 +86,8 @@ static void fail(struct importer *importer, const char *code, const char *text)
 			status = batches_set(
 			        &backend->store, import->batch.id, BATCH_UNDONE, 0, &error);
 		}
-		if (status == 0) {
-			status = store_commit(&backend->store, &error);
-		}
+		status = store_end(&backend->store, status, &error);
 		if (status != 0) {
-			store_rollback(&backend->store);
 			log_error("import", "%s", error.text);
 		}
 		import_sweep(importer);
@@ -196,11 +193,8 @@ static void switch_batch(struct importer *importer)
 	if (status == 0) {
 		status = commit_batch(importer, store->meta[META_REVISION], &error);
 	}
-	if (status == 0) {
-		status = store_commit(store, &error);
-	}
+	status = store_end(store, status, &error);
 	if (status != 0) {
-		store_rollback(store);
 		fail_with(importer, status, &error);
 		return;
 	}
@@ -421,11 +415,8 @@ static int add_rows(struct importer *importer, struct error *error)
 			status = error_set_code(error, more, "records");
 		}
 	}
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
+	status = store_end(store, status, error);
 	if (status != 0) {
-		store_rollback(store);
 		return status;
 	}
 	return more;
@@ -457,11 +448,8 @@ static int add_marks(struct importer *importer, struct error *error)
 		const struct mark *mark = &marks_of(import)[at];
 		status = rules_add_digest(store, mark->digest, mark->id, error);
 	}
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
+	status = store_end(store, status, error);
 	if (status != 0) {
-		store_rollback(store);
 		return status;
 	}
 	import->marked = at;
@@ -521,11 +509,8 @@ static void on_parsed(void *context, const struct job_result *result)
 		status = batches_add(
 		        store, replace, backend_now(importer->backend), &import->batch, &error);
 	}
-	if (status == 0) {
-		status = store_commit(store, &error);
-	}
+	status = store_end(store, status, &error);
 	if (status != 0) {
-		store_rollback(store);
 		import->batch.id = 0;
 		fail_with(importer, status, &error);
 		return;
@@ -655,11 +640,8 @@ static int sweep(struct importer *importer, struct error *error)
 		more = batches_sweep_digests(store, SWEEP_DIGESTS, &swept, error);
 		status = more < 0 ? more : 0;
 	}
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
+	status = store_end(store, status, error);
 	if (status != 0) {
-		store_rollback(store);
 		return status;
 	}
 	importer->swept = swept;

@@ -36,7 +36,7 @@ verb_fn verb_pattern_build, verb_pattern_import, verb_pattern_list, verb_pattern
 void verb_fail(struct rpc_call *call, int status, const char *field, const struct error *error);
 
 /*
- * After store_commit of a change: asks for a publish and answers the call when it is in effect,
+ * After store_end of a change: asks for a publish and answers the call when it is in effect,
  * with "active" and "generation" added to `result` (taken). `keywords`: also its keyword rules.
  */
 void verb_answer_active(
