@@ -386,8 +386,9 @@ static int next_line(struct import *import, const char **ret_line, size_t *ret_l
 {
 	size_t searched = 0;
 	for (;;) {
-		const char *start = import->text.data + import->at;
 		size_t have = import->text.length - import->at;
+		/* Nothing is there before the first read. */
+		const char *start = have > 0 ? import->text.data + import->at : NULL;
 		const char *newline =
 		        have > searched ? memchr(start + searched, '\n', have - searched) : NULL;
 		if (newline != NULL) {

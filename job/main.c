@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -251,17 +249,24 @@ static int run(struct job *job, const struct job_description *kind)
 	if (job->answer == NULL) {
 		return error_set_code(&job->error, -ENOMEM, "start");
 	}
+	int status = 0;
 	if (job->descriptor_count < kind->descriptors_min ||
 	        job->descriptor_count > kind->descriptors_max) {
-		return error_set(&job->error, SK_E_PROTOCOL, "%d descriptors instead of %d to %d",
+		status = error_set(&job->error, SK_E_PROTOCOL, "%d descriptors instead of %d to %d",
 		        job->descriptor_count, kind->descriptors_min, kind->descriptors_max);
+	} else if (kind->prepare != NULL) {
+		status = kind->prepare(job);
 	}
-	int status = kind->prepare != NULL ? kind->prepare(job) : 0;
 	if (status == 0) {
 		status = enter_sandbox(job, kind);
 	}
 	if (status == 0) {
 		status = receive_request(job);
+	} else {
+		/* What stays unread at the end would reach the starter as an error before our
+		 * answer. */
+		char byte;
+		(void)!recv(JOB_FD_CONTROL, &byte, sizeof(byte), 0);
 	}
 	return status == 0 ? kind->run(job) : status;
 }

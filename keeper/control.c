@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "keeper/control.h"
 
 #include <errno.h>
@@ -21,7 +19,9 @@
 #include "lib/link/job_kind.h"
 
 #define BACK_OFF_MAX_MS 30000
-#define STEADY_MS 60000 /* a life this long makes the next restart immediate again */
+#define STEADY_MS 60000 /* after a life this long the counting starts anew */
+/* A program that served is started again at once this often, before it has to wait. */
+#define AT_ONCE_MAX 5
 #define FIRST_DEATHS_MAX 3 /* before "ready" was said: then the start has failed */
 #define FIRST_START_MS 120000
 #define STOP_MS 5000 /* what a program has from SIGTERM to SIGKILL */
@@ -34,7 +34,7 @@ struct life {
 	int pidfd; /* -1: does not run */
 	int64_t started, next_start;
 	int64_t back_off;
-	unsigned deaths;
+	unsigned deaths, at_once;
 };
 
 /* What waits for queryd's RESULT: one thing at a time. */
@@ -82,20 +82,27 @@ static void note_start(struct control *control, enum keeper_program program, pid
 	control->keeper->shared->pids[program] = life->pidfd >= 0 ? pid : 0;
 }
 
-static void plan_restart(struct control *control, enum keeper_program program, const char *how)
+static void plan_restart(
+        struct control *control, enum keeper_program program, bool served, const char *how)
 {
 	struct life *life = &control->lives[program];
-	int64_t time = now();
+	int64_t time = now(), delay = 0;
 	if (time - life->started >= STEADY_MS) {
 		life->back_off = 0;
+		life->at_once = 0;
 	}
-	life->next_start = time + life->back_off;
+	if (served && life->at_once < AT_ONCE_MAX) {
+		life->at_once++;
+	} else {
+		delay = life->back_off;
+		life->back_off = life->back_off == 0 ? 1000 : 2 * life->back_off;
+		if (life->back_off > BACK_OFF_MAX_MS) {
+			life->back_off = BACK_OFF_MAX_MS;
+		}
+	}
+	life->next_start = time + delay;
 	log_warning("control", "%s %s; next start in %lld ms", program_name(program), how,
-	        (long long)life->back_off);
-	life->back_off = life->back_off == 0 ? 1000 : 2 * life->back_off;
-	if (life->back_off > BACK_OFF_MAX_MS) {
-		life->back_off = BACK_OFF_MAX_MS;
-	}
+	        (long long)delay);
 	life->deaths++;
 	if (!control->keeper->shared->announced && life->deaths >= FIRST_DEATHS_MAX) {
 		char reason[200];
@@ -123,7 +130,7 @@ static void start_programs(struct control *control)
 		}
 		if (pid <= 0 || life->pidfd < 0) {
 			life->started = now();
-			plan_restart(control, program, "could not be started");
+			plan_restart(control, program, false, "could not be started");
 		}
 	}
 }
@@ -432,6 +439,7 @@ static void end_program(struct control *control, enum keeper_program program)
 	close(life->pidfd);
 	life->pidfd = -1;
 	shared->pids[program] = 0;
+	bool served = shared->ready[program];
 	shared->ready[program] = false;
 	if (program == PROGRAM_SEKISHOD) {
 		kill_jobs(control); /* nobody is left who waits for them */
@@ -440,7 +448,7 @@ static void end_program(struct control *control, enum keeper_program program)
 		finish_change(control, 0);
 	}
 	if (!shared->stopping) {
-		plan_restart(control, program, how);
+		plan_restart(control, program, served, how);
 	}
 }
 
@@ -598,7 +606,7 @@ static void stop_all(struct control *control)
 	stop_program(control, PROGRAM_QUERYD);
 	stop_program(control, PROGRAM_SEKISHOD);
 	kill_jobs(control);
-	state_remove_addresses(control->keeper);
+	state_clear_run(control->keeper);
 }
 
 static int open_signals(int *ret_fd)

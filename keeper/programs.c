@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "keeper/programs.h"
 
 #include <errno.h>

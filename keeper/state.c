@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "keeper/state.h"
 
 #include <arpa/inet.h>
@@ -513,7 +511,11 @@ int state_write_addresses(const struct keeper *keeper, struct error *error)
 	return file_replace(path, text.data, text.length, 0644, error);
 }
 
-void state_remove_addresses(const struct keeper *keeper)
+void state_clear_run(const struct keeper *keeper)
 {
-	unlinkat(keeper->run_fd, "addresses.json", 0);
+	static const char *const names[] = {
+	        "addresses.json", "admin.sock", "console.sock", "agent.sock"};
+	for (size_t i = 0; i < SK_COUNT(names); i++) {
+		unlinkat(keeper->run_fd, names[i], 0);
+	}
 }

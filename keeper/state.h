@@ -30,8 +30,10 @@ int state_store_certificate(const struct keeper *keeper, int fd, struct error *e
 int state_open_rpc(const struct keeper *keeper, const char *name, mode_t mode, gid_t group,
         int *ret_fd, struct error *error) SK_MUST_USE;
 
-/* Writes and removes run/addresses.json. */
+/* Writes run/addresses.json. */
 int state_write_addresses(const struct keeper *keeper, struct error *error) SK_MUST_USE;
-void state_remove_addresses(const struct keeper *keeper);
+
+/* Removes what lies in run/: at the end. */
+void state_clear_run(const struct keeper *keeper);
 
 #endif

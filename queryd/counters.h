@@ -33,8 +33,8 @@ struct rule_counter {
 	uint8_t list; /* enum policy_list + 1; 0: free */
 };
 
-/* A row of followed URLs, as in the space-saving sketch: a URL that is not followed takes the place
- * of the one counted least and inherits its count as error. */
+/* A row of followed URLs, as in the space-saving sketch: a URL that is not followed takes (one time
+ * in four) the place of the one counted least and inherits its count as error. */
 struct url_row {
 	uint64_t hashes[COUNTERS_URL_WAYS];
 	uint32_t counts[COUNTERS_URL_WAYS];
@@ -56,6 +56,7 @@ struct counters {
 	struct url_row *rows;
 	struct url_text *texts;
 	struct event_totals totals[SERVICE_COUNT]; /* the handlers add to them directly */
+	uint32_t passed; /* URLs that were not followed */
 	bool reporting;
 	uint8_t report_step;
 	uint64_t lost_clients, lost_rules;

@@ -122,10 +122,10 @@ int query_fail(struct query *query, enum problem problem, const char *detail);
 query_step query_step_url_parameters, query_step_name_parameters, query_step_address_parameters,
         query_step_lcrc_parameters, query_step_no_parameters, query_step_canonicalize_url,
         query_step_canonicalize_host, query_step_canonicalize_address, query_step_digest_in_path,
-        query_step_look_up_url, query_step_decide_url, query_step_decide_file,
-        query_step_respond_url, query_step_respond_name, query_step_respond_address,
-        query_step_respond_file, query_step_respond_lcrc, query_step_respond_health,
-        query_step_count_url, query_step_count_file, query_step_log_url;
+        query_step_look_up_url, query_step_follow_url, query_step_decide_url,
+        query_step_decide_file, query_step_respond_url, query_step_respond_name,
+        query_step_respond_address, query_step_respond_file, query_step_respond_lcrc,
+        query_step_respond_health, query_step_count_url, query_step_count_file, query_step_log_url;
 
 /* query_bulk.c */
 query_step query_step_json_body, query_step_bulk_urls, query_step_bulk_digests;
@@ -140,12 +140,8 @@ void query_add_explanation(struct query *query);
 void query_begin_answer(struct query *query, enum answer_media media, const char *max_age,
         struct answer_place *ret_place);
 
-/* Reads the client's words from the header once; `who` is complete then. */
-void query_read_words(struct query *query);
-
 /* Counts and logs one URL that was decided. */
-void query_count_verdict(
-        struct query *query, const struct url *url, const struct url_verdict *verdict);
+void query_count_verdict(struct query *query, const struct url_verdict *verdict);
 void query_log_verdict(
         struct query *query, const struct url *url, const struct url_verdict *verdict);
 void query_count_file_verdict(struct query *query, const struct file_verdict *verdict);

@@ -169,6 +169,14 @@ int query_step_look_up_url(struct query *query)
 	return 0;
 }
 
+/* Counted before it is decided: meanwhile the memory that the decision needs arrives. */
+int query_step_follow_url(struct query *query)
+{
+	const struct url *url = &query->space->url_queries[0].url;
+	counters_add_url(query->counters, url->text, url->length);
+	return 0;
+}
+
 int query_step_decide_url(struct query *query)
 {
 	const struct snapshot *snapshot = &query->generation->snapshot;
@@ -289,7 +297,7 @@ int query_step_respond_health(struct query *query)
 
 int query_step_count_url(struct query *query)
 {
-	query_count_verdict(query, &query->space->url_queries[0].url, &query->url_verdict);
+	query_count_verdict(query, &query->url_verdict);
 	return 0;
 }
 

@@ -5,14 +5,15 @@
 /* Every path and what happens there. The order of steps is the order of things in a query. */
 
 static query_step *const url_steps[] = {query_step_url_parameters, query_step_canonicalize_url,
-        query_step_look_up_url, query_step_decide_url, query_step_respond_url, query_step_count_url,
-        query_step_log_url, NULL};
+        query_step_look_up_url, query_step_follow_url, query_step_decide_url,
+        query_step_respond_url, query_step_count_url, query_step_log_url, NULL};
 static query_step *const name_steps[] = {query_step_name_parameters, query_step_canonicalize_host,
-        query_step_look_up_url, query_step_decide_url, query_step_respond_name,
-        query_step_count_url, query_step_log_url, NULL};
+        query_step_look_up_url, query_step_follow_url, query_step_decide_url,
+        query_step_respond_name, query_step_count_url, query_step_log_url, NULL};
 static query_step *const address_steps[] = {query_step_address_parameters,
-        query_step_canonicalize_address, query_step_look_up_url, query_step_decide_url,
-        query_step_respond_address, query_step_count_url, query_step_log_url, NULL};
+        query_step_canonicalize_address, query_step_look_up_url, query_step_follow_url,
+        query_step_decide_url, query_step_respond_address, query_step_count_url, query_step_log_url,
+        NULL};
 static query_step *const bulk_url_steps[] = {
         query_step_no_parameters, query_step_json_body, query_step_bulk_urls, NULL};
 static query_step *const health_steps[] = {

@@ -19,10 +19,10 @@
  * Rules of merging (web): entries of the same expression become one, with the lowest score, the
  * highest C&C level (and its source), all categories and all origins of the bad ones; "good" (score
  * ≥ 81) and "bad" entries of the same expression are a conflict: reported, the lower score stays.
- * An entry that is milder than a less specific one that covers it is dropped, unless it is rated
- * safe (≥ 81); address prefixes likewise. (files): malicious wins over known good (a conflict); of
- * the winning side the first name in byte order stays (any name before none) with its kind, origins
- * unite.
+ * An entry that is milder than what would answer in its place (the next less specific entry that
+ * covers it) is dropped, unless it is rated safe (≥ 81); address prefixes likewise. (files):
+ * malicious wins over known good (a conflict); of the winning side the first name in byte order
+ * stays (any name before none) with its kind, origins unite.
  */
 enum build_conflict_kind { BUILD_CONFLICT_URL, BUILD_CONFLICT_ADDRESS, BUILD_CONFLICT_DIGEST };
 

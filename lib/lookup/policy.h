@@ -38,7 +38,7 @@ struct policy_entry {
 
 struct policy;
 
-/* Takes over the caller's reference to `file` on success. */
+/* Takes over `file` on success. */
 int policy_open(
         struct lookup_file *file, struct policy **ret_policy, struct error *error) SK_MUST_USE;
 void policy_close(struct policy *policy); /* NULL allowed */

@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/mem.h"
 #include "lib/lookup/host_filter.h"
 #include "lib/lookup/key_table.h"
@@ -131,28 +132,109 @@ static unsigned outer_keys(const struct cover *cover, const struct host_filter *
 	return count;
 }
 
-/* Whether a less specific expression of `entry` has a lower score. */
-static bool is_covered(
-        const struct cover *cover, const struct host_filter *filter, const struct web_entry *entry)
+/*
+ * What would answer in place of an entry is the first of its less specific expressions that is
+ * written; when that is worse, the entry is dropped. Dropping changes what is written, so less
+ * specific ones must be decided first. Nearly always that does not matter: when all that are found
+ * are worse, or none is, it is clear; only the mixed cases have to wait for their turn.
+ */
+enum cover_answer { COVER_KEEP, COVER_DROP, COVER_MIXED };
+
+static enum cover_answer ask(const struct cover *cover, const struct host_filter *filter,
+        const struct web_entry *entry, unsigned *ret_expressions, bool *ret_first_is_worse)
 {
 	struct lookup_key keys[OUTER_MAX];
 	uint8_t score = score_of(cover->builder, entry);
 	unsigned count = outer_keys(cover, filter, entry, keys);
+	unsigned found = 0, worse = 0;
+	*ret_expressions = count;
+	*ret_first_is_worse = false;
 	for (unsigned i = 0; i < count; i++) {
 		if (!host_filter_may_have(filter, filter_value(keys[i].high))) {
 			continue;
 		}
 		const struct web_entry *outer = find(cover, keys[i]);
-		if (outer != NULL && score_of(cover->builder, outer) < score) {
-			return true;
+		if (outer == NULL) {
+			continue;
+		}
+		bool is_worse = score_of(cover->builder, outer) < score;
+		*ret_first_is_worse = found == 0 ? is_worse : *ret_first_is_worse;
+		worse += is_worse;
+		found++;
+	}
+	return worse == 0 ? COVER_KEEP : worse == found ? COVER_DROP : COVER_MIXED;
+}
+
+/* A mixed case: how many less specific expressions it has; fewer come first. */
+struct mixed_entry {
+	uint32_t index;
+	uint32_t expressions;
+};
+
+static void drop(struct web_entry *entry, struct web_write *write)
+{
+	entry->merged = WEB_ENTRY_DROPPED;
+	write->counts.dropped++;
+}
+
+/* All that is clear; the others go to `mixed`. */
+static void drop_clear(const struct cover *cover, const struct host_filter *filter, uint8_t worst,
+        struct web_write *write, struct buf *mixed)
+{
+	struct web_builder *builder = cover->builder;
+	for (size_t i = 0; i < builder->count; i++) {
+		struct web_entry *entry = &builder->entries[i];
+		struct mixed_entry later = {.index = (uint32_t)i};
+		bool first_is_worse;
+		web_entry_prefetch(builder, i + WEB_TEXT_AHEAD);
+		if (!web_entry_is_written(entry)) {
+			continue;
+		}
+		uint8_t score = score_of(builder, entry);
+		if (score <= worst || score >= SCORE_LISTED_GOOD) {
+			continue;
+		}
+		switch (ask(cover, filter, entry, &later.expressions, &first_is_worse)) {
+		case COVER_DROP:
+			drop(entry, write);
+			break;
+		case COVER_MIXED:
+			buf_add(mixed, &later, sizeof(later));
+			break;
+		case COVER_KEEP:
+			break;
 		}
 	}
-	return false;
+}
+
+static int compare_mixed(const void *a, const void *b)
+{
+	const struct mixed_entry *left = a, *right = b;
+	if (left->expressions != right->expressions) {
+		return left->expressions < right->expressions ? -1 : 1;
+	}
+	return left->index < right->index ? -1 : left->index > right->index;
+}
+
+static void drop_mixed(const struct cover *cover, const struct host_filter *filter,
+        struct mixed_entry *mixed, size_t count, struct web_write *write)
+{
+	qsort(mixed, count, sizeof(*mixed), compare_mixed);
+	for (size_t i = 0; i < count; i++) {
+		struct web_entry *entry = &cover->builder->entries[mixed[i].index];
+		unsigned expressions;
+		bool first_is_worse;
+		ask(cover, filter, entry, &expressions, &first_is_worse);
+		if (first_is_worse) {
+			drop(entry, write);
+		}
+	}
 }
 
 int web_drop_covered(struct web_builder *builder, struct web_write *write)
 {
 	struct cover cover;
+	struct buf mixed;
 	uint8_t worst;
 	if (!any_milder(builder, &worst)) {
 		return 0;
@@ -162,21 +244,15 @@ int web_drop_covered(struct web_builder *builder, struct web_write *write)
 		return status;
 	}
 	struct host_filter filter = host_filter_builder_view(&cover.filter);
-	/* An entry that is dropped itself need not be asked any more: what covers it covers all
-	 * that it covers, and is worse. So the order does not matter. */
-	for (size_t i = 0; i < builder->count; i++) {
-		struct web_entry *entry = &builder->entries[i];
-		web_entry_prefetch(builder, i + WEB_TEXT_AHEAD);
-		if (!web_entry_is_written(entry)) {
-			continue;
-		}
-		uint8_t score = score_of(builder, entry);
-		if (score > worst && score < SCORE_LISTED_GOOD &&
-		        is_covered(&cover, &filter, entry)) {
-			entry->merged = WEB_ENTRY_DROPPED;
-			write->counts.dropped++;
-		}
+	buf_init(&mixed, (builder->count + 1) * sizeof(struct mixed_entry));
+	drop_clear(&cover, &filter, worst, write, &mixed);
+	status = buf_status(&mixed);
+	if (status == 0 && mixed.length > 0) {
+		/* The buffer's memory is from malloc, and nothing else is in it. */
+		drop_mixed(&cover, &filter, (struct mixed_entry *)(void *)mixed.data,
+		        mixed.length / sizeof(struct mixed_entry), write);
 	}
+	buf_release(&mixed);
 	cover_release(&cover);
-	return 0;
+	return status;
 }

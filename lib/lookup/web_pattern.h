@@ -33,7 +33,7 @@ struct pattern_info {
 
 struct web_pattern;
 
-/* Takes over the caller's reference to `file` on success. SK_E_CORRUPT when chunks disagree. */
+/* Takes over `file` on success. SK_E_CORRUPT when chunks disagree. */
 int web_pattern_open(struct lookup_file *file, struct web_pattern **ret_pattern,
         struct error *error) SK_MUST_USE;
 void web_pattern_close(struct web_pattern *pattern); /* NULL allowed */

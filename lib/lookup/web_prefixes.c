@@ -3,11 +3,11 @@
 #include "lib/base/mem.h"
 #include "lib/lookup/web_entries.h"
 
-/* The prefixes around the one that is looked at, with the lowest score up to there. */
+/* The prefixes around the one that is looked at, of those that are written. */
 struct outer_prefixes {
 	struct {
 		const struct address_prefix *prefix;
-		uint8_t worst;
+		uint8_t score;
 	} open[130];
 	unsigned depth;
 };
@@ -24,7 +24,8 @@ static void report_conflict(const struct address_prefix *prefix, const struct we
 	}
 }
 
-/* Whether a prefix around `prefix` is worse; those that do not reach so far are closed. */
+/* Whether the next prefix around `prefix` is worse: it is what would answer in its place. Those
+ * that do not reach so far are closed. */
 static bool is_covered(struct outer_prefixes *outer, const struct address_prefix *prefix,
         const struct web_value *value)
 {
@@ -32,19 +33,15 @@ static bool is_covered(struct outer_prefixes *outer, const struct address_prefix
 	        !address_in_prefix(&prefix->address, outer->open[outer->depth - 1].prefix)) {
 		outer->depth--;
 	}
-	return outer->depth > 0 && outer->open[outer->depth - 1].worst < value->score &&
+	return outer->depth > 0 && outer->open[outer->depth - 1].score < value->score &&
 	       !web_value_is_good(value);
 }
 
 static void open_prefix(
         struct outer_prefixes *outer, const struct address_prefix *prefix, uint8_t score)
 {
-	uint8_t worst = score;
-	if (outer->depth > 0 && outer->open[outer->depth - 1].worst < worst) {
-		worst = outer->open[outer->depth - 1].worst;
-	}
 	outer->open[outer->depth].prefix = prefix;
-	outer->open[outer->depth].worst = worst;
+	outer->open[outer->depth].score = score;
 	outer->depth++;
 }
 

@@ -214,12 +214,33 @@ static bool has(const struct http_parser *parser, enum http_field field)
 	return (parser->seen & (1u << field)) != 0;
 }
 
-/* One host, as a name, an address or a bracketed literal with an optional port? */
+/* Letters, digits and what else is in names, addresses, bracketed literals and ports. */
+static const bool host_bytes[256] = {['-'] = true,
+        ['.'] = true,
+        ['_'] = true,
+        ['~'] = true,
+        ['%'] = true,
+        [':'] = true,
+        ['['] = true,
+        [']'] = true,
+        ['!'] = true,
+        ['$'] = true,
+        ['&'] = true,
+        ['\''] = true,
+        ['('] = true,
+        [')'] = true,
+        ['*'] = true,
+        ['+'] = true,
+        [';'] = true,
+        ['='] = true,
+        ['0' ... '9'] = true,
+        ['A' ... 'Z'] = true,
+        ['a' ... 'z'] = true};
+
 static bool is_host(const char *text, uint32_t length)
 {
 	for (uint32_t i = 0; i < length; i++) {
-		unsigned char c = (unsigned char)text[i];
-		if (c <= 0x20 || c >= 0x7f || strchr("/?#@\\,\"<>^`{|}", c) != NULL) {
+		if (!host_bytes[(unsigned char)text[i]]) {
 			return false;
 		}
 	}
@@ -454,6 +475,21 @@ static void explain_fault(struct http_parser *parser, uint32_t stop)
 	malformed(parser, "the request is not HTTP/1.1");
 }
 
+/* A field whose line is complete counts, also when llhttp stops in the next one before it reports
+ * that: which fault is found must not depend on how much has come. */
+static void finish_pending(struct http_parser *parser, uint32_t stop)
+{
+	if (parser->state != STATE_NAME && parser->state != STATE_VALUE) {
+		return;
+	}
+	struct http_span last = parser->state == STATE_NAME ? parser->name : parser->value;
+	uint32_t from = last.start + last.length;
+	const char *line = from < stop ? memmem(parser->base + from, stop - from, "\r\n", 2) : NULL;
+	if (line != NULL) {
+		finish_field(parser, (uint32_t)(line - parser->base) + 2);
+	}
+}
+
 /* What is incomplete must not grow beyond its limits. */
 static int check_growth(struct http_parser *parser, size_t length)
 {
@@ -509,7 +545,9 @@ static enum http_progress run_head(struct http_parser *parser, size_t length)
 	}
 	uint32_t stop = (uint32_t)(llhttp_get_error_pos(&parser->llhttp) - parser->base);
 	if (result != HPE_PAUSED) {
-		explain_fault(parser, stop < length ? stop : (uint32_t)length - 1);
+		stop = stop < length ? stop : (uint32_t)length - 1;
+		finish_pending(parser, stop);
+		explain_fault(parser, stop);
 		return HTTP_REFUSED;
 	}
 	return check_head(parser, stop) == 0 ? HTTP_COMPLETE : HTTP_REFUSED;
@@ -517,7 +555,19 @@ static enum http_progress run_head(struct http_parser *parser, size_t length)
 
 void http_parser_reset(struct http_parser *parser)
 {
-	memset(parser, 0, sizeof(*parser));
+	/* What `seen` and `state` call unset is not read, so it need not be cleared: this runs once
+	 * per request. */
+	parser->parsed = 0;
+	parser->head_length = 0;
+	parser->content_length = 0;
+	parser->target = (struct http_span){0};
+	parser->seen = 0;
+	parser->field_count = 0;
+	parser->state = STATE_START;
+	parser->problem = HTTP_PROBLEM_NONE;
+	parser->lead = 0;
+	parser->wants_continue = false;
+	parser->detail = NULL;
 	llhttp_init(&parser->llhttp, HTTP_REQUEST, &settings);
 	parser->llhttp.data = parser;
 }

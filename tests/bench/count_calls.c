@@ -1,7 +1,6 @@
 /*
- * Preloaded into a server (LD_PRELOAD): counts its calls of the heap and of mutexes by all threads,
- * in a file that the bench maps too ($SEKISHO_COUNTS); eight
- * bytes each: allocations, frees, locks.
+ * Preloaded into a server (LD_PRELOAD): counts its calls of the heap and of locks by all threads,
+ * in a file that the bench maps too ($SEKISHO_COUNTS); eight bytes each: allocations, frees, locks.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -59,17 +58,24 @@ EXPORTED void free(void *memory)
 	__libc_free(memory);
 }
 
-EXPORTED int pthread_mutex_lock(pthread_mutex_t *mutex)
-{
-	static int (*real)(pthread_mutex_t *);
-	int (*function)(pthread_mutex_t *) = __atomic_load_n(&real, __ATOMIC_RELAXED);
-	if (function == NULL) {
-		*(void **)&function = dlsym(RTLD_NEXT, "pthread_mutex_lock");
-		__atomic_store_n(&real, function, __ATOMIC_RELAXED);
+/* Counts a lock and calls the real function, which is looked up once. */
+#define COUNTED_LOCK(function, type)                                                               \
+	EXPORTED int function(type *lock)                                                          \
+	{                                                                                          \
+		static int (*known)(type *);                                                       \
+		int (*real)(type *) = __atomic_load_n(&known, __ATOMIC_RELAXED);                   \
+		if (real == NULL) {                                                                \
+			*(void **)&real = dlsym(RTLD_NEXT, #function);                             \
+			__atomic_store_n(&known, real, __ATOMIC_RELAXED);                          \
+		}                                                                                  \
+		add(&counts->locks);                                                               \
+		return real(lock);                                                                 \
 	}
-	add(&counts->locks);
-	return function(mutex);
-}
+
+COUNTED_LOCK(pthread_mutex_lock, pthread_mutex_t)
+COUNTED_LOCK(pthread_rwlock_rdlock, pthread_rwlock_t)
+COUNTED_LOCK(pthread_rwlock_wrlock, pthread_rwlock_t)
+COUNTED_LOCK(pthread_spin_lock, pthread_spinlock_t)
 
 __attribute__((constructor)) static void start(void)
 {

@@ -229,11 +229,16 @@ static void report(const struct slow *slow)
 		        (double)histogram_percentile(ages, 0.5) / 1e9, (double)ages->maximum / 1e9);
 	}
 	uint64_t oldest = 0, now = now_ns();
+	enum slow_kind kind = SLOW_HEADER;
 	for (uint32_t i = 0; i < slow->count; i++) {
-		uint64_t age = slow->peers[i].started ? now - slow->peers[i].opened : 0;
-		oldest = age > oldest ? age : oldest;
+		const struct slow_peer *peer = &slow->peers[i];
+		if (peer->started && now - peer->opened > oldest) {
+			oldest = now - peer->opened;
+			kind = peer->kind;
+		}
 	}
-	printf(",\"oldest_open_s\":%.3f}\n", (double)oldest / 1e9);
+	printf(",\"oldest_open_s\":%.3f,\"oldest_kind\":\"%s\"}\n", (double)oldest / 1e9,
+	        names[kind]);
 }
 
 static uint64_t number_argument(const char *text, uint64_t maximum)

@@ -101,20 +101,23 @@ class Pattern:
         self.given_prefixes.setdefault(prefix, []).append(value)
 
     def finish(self):
-        """Merges equal ones, then drops what is milder than a less specific one that covers it."""
-        merged = {key: (url, merge(values)) for key, (url, values) in self.given.items()}
-        self.entries = {
-            key: value for key, (url, value) in merged.items()
-            if not any(self.is_mild(value, merged[outer][1])
-                       for outer in canonical.expressions(url)[1:] if outer in merged)}
-        merged = {prefix: merge(values) for prefix, values in self.given_prefixes.items()}
-        self.prefixes = {
-            prefix: value for prefix, value in merged.items()
-            if not any(self.is_mild(value, merged[outer]) for outer in wider(prefix) if outer in merged)}
+        """Merges equal ones; then, less specific ones first, drops what is milder than what would answer in its place."""
+        self.entries, self.prefixes = {}, {}
+        by_depth = sorted(self.given.items(), key=lambda item: len(canonical.expressions(item[1][0])))
+        for key, (url, values) in by_depth:
+            value = merge(values)
+            outer = next((self.entries[other] for other in canonical.expressions(url)[1:] if other in self.entries), None)
+            if not self.is_mild(value, outer):
+                self.entries[key] = value
+        for prefix in sorted(self.given_prefixes, key=lambda prefix: prefix[2]):
+            value = merge(self.given_prefixes[prefix])
+            outer = next((self.prefixes[other] for other in reversed(wider(prefix)) if other in self.prefixes), None)
+            if not self.is_mild(value, outer):
+                self.prefixes[prefix] = value
 
     @staticmethod
     def is_mild(value, covering):
-        return covering.score < value.score < SCORE_SAFE
+        return covering is not None and covering.score < value.score < SCORE_SAFE
 
     def first_hit(self, url):
         """(text, value) of the most specific entry, (None, None) when there is none."""

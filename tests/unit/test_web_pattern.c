@@ -19,8 +19,6 @@
 static const struct siphash_key test_key = {
         UINT64_C(0x0123456789abcdef), UINT64_C(0xfedcba9876543210)};
 
-static const char *const test_sources[] = {"alpha", "beta", "gamma", "delta"};
-
 static struct web_value bad_value(uint8_t score, uint64_t origins)
 {
 	return (struct web_value){.score = score, .origins = origins, .categories = 1};
@@ -50,31 +48,13 @@ static struct web_builder *new_builder(void)
 	return builder;
 }
 
-struct conflicts {
-	unsigned count;
-	enum build_conflict_kind kind;
-	char text[256];
-	uint64_t bad, good;
-};
-
-static void keep_conflict(void *context, enum build_conflict_kind kind, const char *text,
-        uint64_t bad_origins, uint64_t good_origins)
-{
-	struct conflicts *conflicts = context;
-	conflicts->count++;
-	conflicts->kind = kind;
-	snprintf(conflicts->text, sizeof(conflicts->text), "%s", text);
-	conflicts->bad = bad_origins;
-	conflicts->good = good_origins;
-}
-
-static int write_to(
-        struct web_builder *builder, struct conflicts *conflicts, struct build_counts *ret_counts)
+static int write_to(struct web_builder *builder, struct test_conflicts *conflicts,
+        struct build_counts *ret_counts)
 {
 	struct error error = {0};
 	int fd = test_file_new();
-	if (web_builder_write(builder, fd, "test", "1", test_sources, SK_COUNT(test_sources),
-	            keep_conflict, conflicts, ret_counts, &error) != 0) {
+	if (web_builder_write(builder, fd, "test", "1", test_sources, TEST_SOURCE_COUNT,
+	            test_keep_conflict, conflicts, ret_counts, &error) != 0) {
 		fail_msg("%s", error.text);
 	}
 	return fd;
@@ -93,8 +73,8 @@ static struct web_pattern *open_pattern(int fd)
 	return pattern;
 }
 
-static struct web_pattern *write_and_open(
-        struct web_builder *builder, struct conflicts *conflicts, struct build_counts *ret_counts)
+static struct web_pattern *write_and_open(struct web_builder *builder,
+        struct test_conflicts *conflicts, struct build_counts *ret_counts)
 {
 	return open_pattern(write_to(builder, conflicts, ret_counts));
 }
@@ -116,7 +96,7 @@ static const struct web_value *find(const struct web_pattern *pattern, const cha
 static void test_empty_pattern(void **state)
 {
 	(void)state;
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct web_builder *builder = new_builder();
 	struct web_pattern *pattern = write_and_open(builder, &conflicts, &counts);
@@ -139,7 +119,7 @@ static void test_empty_pattern(void **state)
 static void test_equal_entries_become_one(void **state)
 {
 	(void)state;
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct web_builder *builder = new_builder();
 	struct web_value high = {.score = 40,
@@ -181,7 +161,7 @@ static void test_equal_entries_become_one(void **state)
 static void test_milder_than_what_covers_it_is_dropped(void **state)
 {
 	(void)state;
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct web_builder *builder = new_builder();
 	add_url(builder, "example.com/", bad_value(40, 1));
@@ -190,6 +170,7 @@ static void test_milder_than_what_covers_it_is_dropped(void **state)
 	add_url(builder, "www.example.com/x", bad_value(40, 2)); /* as bad: stays */
 	add_url(builder, "www.example.com/y?q=1", bad_value(10, 2)); /* worse: stays */
 	add_url(builder, "shop.example.com/", bad_value(85, 2)); /* safe: stays */
+	add_url(builder, "shop.example.com/kit", bad_value(50, 2)); /* worse than safe: stays */
 	add_url(builder, "other.net/page", bad_value(30, 1));
 	add_url(builder, "other.net/page?id=7", bad_value(31, 1)); /* out */
 	add_url(builder, "other.net/page2?id=7", bad_value(31, 1));
@@ -203,6 +184,7 @@ static void test_milder_than_what_covers_it_is_dropped(void **state)
 	assert_non_null(find(pattern, "www.example.com/x"));
 	assert_non_null(find(pattern, "www.example.com/y?q=1"));
 	assert_non_null(find(pattern, "shop.example.com/"));
+	assert_non_null(find(pattern, "shop.example.com/kit"));
 	assert_null(find(pattern, "other.net/page?id=7"));
 	assert_non_null(find(pattern, "other.net/page2?id=7"));
 	assert_non_null(find(pattern, "2.0.0.7/x"));
@@ -216,7 +198,7 @@ static void test_milder_than_what_covers_it_is_dropped(void **state)
 static void test_excluded_entry_is_left_out_and_covers_nothing(void **state)
 {
 	(void)state;
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct web_builder *builder = new_builder();
 	add_url(builder, "example.com/", bad_value(40, 1));
@@ -253,7 +235,7 @@ static uint8_t address_score(const struct web_pattern *pattern, const char *text
 static void test_addresses_from_the_inside_out(void **state)
 {
 	(void)state;
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct web_builder *builder = new_builder();
 	add_prefix(builder, "10.0.0.0/8", bad_value(40, 1));
@@ -262,6 +244,7 @@ static void test_addresses_from_the_inside_out(void **state)
 	add_prefix(builder, "10.1.3.0/24", bad_value(90, 1)); /* safe */
 	add_prefix(builder, "10.1.3.7", bad_value(20, 1));
 	add_prefix(builder, "10.1.3.7", bad_value(95, 2)); /* conflict */
+	add_prefix(builder, "10.1.3.9", bad_value(50, 1)); /* worse than the safe /24 */
 	add_prefix(builder, "2001:db8::/32", bad_value(45, 1));
 	add_prefix(builder, "2001:db8::1", bad_value(15, 1));
 	struct web_pattern *pattern = write_and_open(builder, &conflicts, &counts);
@@ -280,6 +263,7 @@ static void test_addresses_from_the_inside_out(void **state)
 	assert_int_equal(prefix.length, 8);
 	assert_int_equal(address_score(pattern, "10.1.3.7", &prefix, &prefix), 255);
 	assert_int_equal(address_score(pattern, "10.1.3.8", NULL, NULL), 90);
+	assert_int_equal(address_score(pattern, "10.1.3.9", NULL, NULL), 50);
 	assert_int_equal(address_score(pattern, "2001:db8::1", NULL, &prefix), 15);
 	assert_int_equal(address_score(pattern, "2001:db8::1", &prefix, NULL), 45);
 	assert_int_equal(address_score(pattern, "2001:db9::", NULL, NULL), 255);
@@ -288,7 +272,7 @@ static void test_addresses_from_the_inside_out(void **state)
 	assert_int_equal(conflicts.count, 1);
 	assert_int_equal(conflicts.kind, BUILD_CONFLICT_ADDRESS);
 	assert_string_equal(conflicts.text, "10.1.3.7/32");
-	assert_int_equal(web_pattern_info(pattern)->v4_count, 4);
+	assert_int_equal(web_pattern_info(pattern)->v4_count, 5);
 	assert_int_equal(web_pattern_info(pattern)->v6_count, 2);
 	web_pattern_close(pattern);
 	web_builder_free(builder);
@@ -317,6 +301,39 @@ static int compare_plain(const void *a, const void *b)
 	return strcmp(((const struct plain_entry *)a)->text, ((const struct plain_entry *)b)->text);
 }
 
+/* Drops an entry with `depth` expressions when the first other one of them that has an entry is
+ * worse.
+ */
+static void plain_drop(
+        struct plain_entry *entries, size_t count, struct plain_entry *entry, unsigned depth)
+{
+	char space[URL_TEXT_MAX], text[100];
+	struct url url;
+	struct url_expressions expressions;
+	const char *reason;
+	int length = snprintf(text, sizeof(text), "http://%s", entry->text);
+	assert_int_equal(
+	        url_canonicalize(text, (size_t)length, space, sizeof(space), &url, &reason), 0);
+	url_expressions(&url, &expressions);
+	if ((unsigned)expressions.host_count * expressions.path_count != depth) {
+		return;
+	}
+	for (unsigned i = 1; i < depth; i++) {
+		const struct url_part *host = &expressions.hosts[i / expressions.path_count];
+		const struct url_part *path = &expressions.paths[i % expressions.path_count];
+		struct plain_entry probe;
+		snprintf(probe.text, sizeof(probe.text), "%.*s%.*s", (int)host->length,
+		        url.text + host->start, (int)path->length, url.text + path->start);
+		struct plain_entry *outer =
+		        bsearch(&probe, entries, count, sizeof(probe), compare_plain);
+		if (outer != NULL && !outer->dropped) {
+			entry->dropped =
+			        outer->value.score < entry->value.score && entry->value.score < 81;
+			return;
+		}
+	}
+}
+
 /* The rules of merging as plainly as they can be said, in quadratic space and time if need be. */
 static size_t plain_merge(struct plain_entry *entries, size_t count)
 {
@@ -342,32 +359,9 @@ static size_t plain_merge(struct plain_entry *entries, size_t count)
 		entries[kept] = entries[start];
 		entries[kept++].value = merged;
 	}
-	for (size_t i = 0; i < kept; i++) {
-		char space[URL_TEXT_MAX], text[100];
-		struct url url;
-		struct url_expressions expressions;
-		const char *reason;
-		int length = snprintf(text, sizeof(text), "http://%s", entries[i].text);
-		assert_int_equal(
-		        url_canonicalize(text, (size_t)length, space, sizeof(space), &url, &reason),
-		        0);
-		url_expressions(&url, &expressions);
-		for (unsigned h = 0; h < expressions.host_count; h++) {
-			for (unsigned p = 0; p < expressions.path_count; p++) {
-				struct plain_entry probe;
-				snprintf(probe.text, sizeof(probe.text), "%.*s%.*s",
-				        (int)expressions.hosts[h].length,
-				        url.text + expressions.hosts[h].start,
-				        (int)expressions.paths[p].length,
-				        url.text + expressions.paths[p].start);
-				struct plain_entry *outer = bsearch(
-				        &probe, entries, kept, sizeof(probe), compare_plain);
-				if (outer != NULL && outer != &entries[i] &&
-				        outer->value.score < entries[i].value.score &&
-				        entries[i].value.score < 81) {
-					entries[i].dropped = true;
-				}
-			}
+	for (unsigned depth = 1; depth <= URL_HOSTS_MAX * URL_PATHS_MAX; depth++) {
+		for (size_t i = 0; i < kept; i++) {
+			plain_drop(entries, kept, &entries[i], depth);
 		}
 	}
 	return kept;
@@ -379,7 +373,7 @@ static void test_same_as_the_plain_rules(void **state)
 {
 	(void)state;
 	static const uint8_t scores[] = {10, 40, 49, 60, 71, 81, 95};
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct plain_entry *entries = mem_new(PLAIN_COUNT, sizeof(*entries));
 	assert_non_null(entries);
@@ -434,7 +428,7 @@ static void test_order_of_arrival_does_not_matter(void **state)
 	unsigned char *first = NULL;
 	size_t first_size = 0;
 	for (unsigned run = 0; run < 3; run++) {
-		struct conflicts conflicts = {0};
+		struct test_conflicts conflicts = {0};
 		struct build_counts counts;
 		struct web_builder *builder = new_builder();
 		for (unsigned i = 0; i < 20000; i++) {
@@ -497,7 +491,7 @@ static void test_visit_goes_through_all(void **state)
 {
 	(void)state;
 	for (unsigned total = 500; total <= 2000; total += 1500) {
-		struct conflicts conflicts = {0};
+		struct test_conflicts conflicts = {0};
 		struct build_counts counts;
 		struct web_builder *builder = new_builder();
 		for (unsigned i = 0; i < total; i++) {
@@ -526,7 +520,7 @@ static void test_visit_goes_through_all(void **state)
 static void test_filter_lets_few_strange_hosts_pass(void **state)
 {
 	(void)state;
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct web_builder *builder = new_builder();
 	for (unsigned i = 0; i < 50000; i++) {

@@ -3,7 +3,6 @@
 import os
 import pathlib
 import shutil
-import sqlite3
 import sys
 import time
 
@@ -125,16 +124,8 @@ class Engine:
         return sum(self.rpc("status.get")["queryd"]["dropped"].values())
 
     def access_entries(self):
-        """Entries of the access log that are stored."""
-        total = 0
-        for file in self.server.path("data", "logs").glob("access-*.db"):
-            with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as store:
-                tables = [row[0] for row in store.execute(
-                    "SELECT name FROM sqlite_master WHERE type = 'table'"
-                    " AND name LIKE '%access%' OR name LIKE '%quer%' OR name LIKE '%entr%'")]
-                total += store.execute(f"SELECT count(*) FROM {tables[0]}").fetchone()[0]
-            store.close()
-        return total
+        """Entries of the access log that were stored since the start."""
+        return self.rpc("status.get")["storage"]["stored"]["access"]
 
     def access_entries_at_rest(self):
         """The same when nothing has been added for a second."""

@@ -43,6 +43,13 @@ class Row:
         return "yes" if reached(self.must) else "MISSED"
 
 
+def tail(bench, url):
+    """What follows the URL in the answer about it."""
+    target = "/v1/url?url=" + data_module.escape(url).decode()
+    body = one_answer(bench.engine.plain, target).partition(b"\r\n\r\n")[2].decode()
+    return body[body.index('"score":'):]
+
+
 # ---- one question at a time ----
 
 def cpu_row(bench, name, what, targets, tls, must, aim):
@@ -158,9 +165,10 @@ def row_keywords(bench):
     rules = bench.folder / "keywords.csv"
     with open(rules, "w", encoding="utf-8") as file:
         file.write("list,kind,pattern\n")
-        for text in data_module.keyword_rules(1000):
+        for text in ["bench-keyword-marker", *data_module.keyword_rules(999)]:
             file.write(f'blocked,keyword,"{text}"\n')
     runs = {"without": [], "with": []}
+    marked = b"http://bench-keyword-marker.example/"
 
     def measure(side):
         runs[side].append(bench.loads.run(
@@ -169,11 +177,12 @@ def row_keywords(bench):
     for _ in range(bench.rounds):
         measure("without")
         batch = engine.import_rules(rules)
-        wait_for(lambda: engine.rpc("status.get")["rules"]["keywords"] >= 900, 60, "keywords")
         try:
+            wait_for(lambda: '"user_blocked"' in tail(bench, marked), 60, "keywords in effect")
             measure("with")
         finally:
             engine.undo_rules(batch)
+        wait_for(lambda: '"user_blocked"' not in tail(bench, marked), 60, "keywords gone")
     each = {side: [result["cpu_us"] / entries for result in results]
             for side, results in runs.items()}
     value = statistics.median(b - a for a, b in zip(each["without"], each["with"]))
@@ -204,13 +213,6 @@ def row_p99(bench):
               value, 1.2, 1.0, unit="× nginx", faults=faults(runs["ours"]), detail=runs)
 
 
-def tail(bench, url):
-    """What follows the URL in the answer about it."""
-    target = "/v1/url?url=" + data_module.escape(url).decode()
-    body = one_answer(bench.engine.plain, target).partition(b"\r\n\r\n")[2].decode()
-    return body[body.index('"score":'):]
-
-
 def swap_targets(bench, generations):
     """Targets whose answer must be, as a whole, one generation's or the other's."""
     samples = {}
@@ -235,8 +237,7 @@ def swap_targets(bench, generations):
 
 def row_swaps(bench):
     engine = bench.engine
-    active = next(item["generation"] for item in engine.rpc("pattern.list")["items"]
-                  if item["active"] and item["kind"] == "web")
+    active = active_generation(engine)
     other = engine.import_pattern(bench.data.pattern("b") / "web.pattern")
     generations = [active, other]
     common = {"targets": swap_targets(bench, generations), "connections": 100, "check_every": 1,
@@ -362,7 +363,7 @@ def row_memory(bench):
 
 
 def row_calls(bench):
-    """Heap and mutex calls of the whole query server per request."""
+    """Calls of heap and locks of the whole query server per request."""
     engine = bench.start_engine(count_calls=True)
     try:
         requests = 1000000 if not bench.quick else 200000
@@ -373,6 +374,8 @@ def row_calls(bench):
         bench.loads.run(engine.plain, **common)
         time.sleep(11)  # counters of clients are sent every ten seconds
         before = engine.calls()
+        if before[0] == 0:
+            raise RuntimeError("the calls are not counted")
         result = bench.loads.run(engine.plain, **common)
         counts = [b - a for a, b in zip(before, engine.calls())]
     finally:
@@ -381,7 +384,7 @@ def row_calls(bench):
               f"{counts[0]:,} in {result['answers']:,}", f"{counts[1]:,} frees",
               counts[0] / result["answers"], 0.001, unit="per request", faults=faults([result]),
               detail={"allocations": counts[0], "frees": counts[1]})
-    yield Row("locks", "mutexes taken by the query server per request",
+    yield Row("locks", "locks taken by the query server per request",
               f"{counts[2]:,} in {result['answers']:,}", "", counts[2] / result["answers"], 0.01,
               unit="per request", detail={"locks": counts[2]})
 
@@ -445,15 +448,43 @@ def whole_lookups(bench, data):
     return {what: float(ns) for what, ns in re.findall(r"^ +(\S.*?) {2,}([0-9.]+) ns", text, re.M)}
 
 
+def active_generation(engine):
+    return next(item["generation"] for item in engine.rpc("pattern.list")["items"]
+                if item["active"] and item["kind"] == "web")
+
+
+def growth_of_requests(bench, few, many):
+    """The same for whole requests over HTTP: each pattern is activated in turns."""
+    engine = bench.engine
+    active = active_generation(engine)
+    generations = {data: engine.import_pattern(data.pattern("urls") / "web.pattern", False)
+                   for data in (few, many)}
+
+    def ask(data):
+        engine.activate(generations[data])
+        return bench.loads.run(engine.plain, pids=engine.pids, seconds=bench.seconds, warmup=1,
+                               targets=data.path("targets-1.txt"))
+    try:
+        return in_turns({"few": lambda: ask(few), "many": lambda: ask(many)}, bench.rounds)
+    finally:
+        engine.activate(active)
+
+
 def row_growth(bench):
-    few = whole_lookups(bench, bench.small_data)
-    data = bench.large_data
-    many = whole_lookups(bench, data)
+    small, large = bench.small_data, bench.large_data
+    few, many = whole_lookups(bench, small), whole_lookups(bench, large)
+    against = f"{large.urls // 1000000} M URLs against 1 M"
     for kind in ("single", "batch"):
         what = f"whole look-up, {kind}"
-        yield Row("growth", f"{what}: {data.urls // 1000000} M URLs against 1 M",
-                  f"{many[what]:.0f} ns", f"1 M {few[what]:.0f} ns", many[what] / few[what],
-                  1.3, 1.15, unit="×", detail={"few": few, "many": many})
+        yield Row(f"growth-{kind}", f"{what}: {against}", f"{many[what]:.0f} ns",
+                  f"1 M {few[what]:.0f} ns", many[what] / few[what], 1.3, 1.15, unit="×",
+                  detail={"few": few, "many": many})
+    runs = growth_of_requests(bench, small, large)
+    yield Row("growth-request", f"one URL a request, HTTP keep-alive: {against}",
+              f"{median(runs['many'], 'cpu_us'):.2f} µs CPU",
+              f"1 M {median(runs['few'], 'cpu_us'):.2f} µs",
+              ratio(runs["many"], runs["few"], "cpu_us"), 1.3, 1.15, unit="×",
+              faults=faults(runs["few"] + runs["many"]), detail=runs)
 
 
 ROWS = {"url": row_url, "tls": row_tls, "handshakes": row_handshakes, "dns": row_dns,
