@@ -246,6 +246,7 @@ static void set_listeners(struct worker *worker, const struct listeners *listene
 		                           : SERVICE_FILE};
 		event_assign(&listener->event, worker->base, listener->fd, EV_READ | EV_PERSIST,
 		        on_listener, listener);
+		event_priority_set(&listener->event, 0);
 	}
 }
 
@@ -403,13 +404,7 @@ static void *run(void *context)
 
 static int make_loop(struct worker *worker)
 {
-	struct event_config *config = event_config_new();
-	if (config == NULL) {
-		return -ENOMEM;
-	}
-	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	worker->base = event_base_new_with_config(config);
-	event_config_free(config);
+	worker->base = net_base_new();
 	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (worker->base == NULL || worker->wake_fd < 0) {
 		return -ENOMEM;
@@ -418,6 +413,8 @@ static int make_loop(struct worker *worker)
 	event_assign(&worker->wake_event, worker->base, worker->wake_fd, EV_READ | EV_PERSIST,
 	        on_wake, worker);
 	event_assign(&worker->tick_event, worker->base, -1, EV_PERSIST, on_tick, worker);
+	event_priority_set(&worker->wake_event, 0);
+	event_priority_set(&worker->tick_event, 0);
 	if (event_add(&worker->wake_event, NULL) != 0 ||
 	        event_add(&worker->tick_event, &tick) != 0) {
 		return -ENOMEM;
