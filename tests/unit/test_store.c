@@ -420,9 +420,11 @@ static void test_patterns(void **state)
 		        patterns_set_active(store, PATTERN_WEB, generations[i], 100 - i, &error),
 		        0);
 	}
-	assert_int_equal(patterns_active(store, PATTERN_FILES, &row, &error), SK_E_NOT_FOUND);
-	assert_int_equal(patterns_active(store, PATTERN_WEB, &row, &error), 0);
-	assert_int_equal(row.generation, generations[4]);
+	assert_int_equal(patterns_previous(store, PATTERN_FILES, &row, &error), SK_E_NOT_FOUND);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(patterns_get(store, generations[i], &row, &error), 0);
+		assert_int_equal(row.active, i == 4);
+	}
 	assert_int_equal(patterns_previous(store, PATTERN_WEB, &row, &error), 0);
 	assert_int_equal(row.generation, generations[3]);
 	int64_t old = 0;
