@@ -420,6 +420,7 @@ static void test_patterns(void **state)
 		        patterns_set_active(store, PATTERN_WEB, generations[i], 100 - i, &error),
 		        0);
 	}
+	assert_int_equal(patterns_previous(store, PATTERN_FILES, &row, &error), SK_E_NOT_FOUND);
 	for (int i = 0; i < 5; i++) {
 		assert_int_equal(patterns_get(store, generations[i], &row, &error), 0);
 		assert_int_equal(row.active, i == 4);
