@@ -17,8 +17,9 @@
 /* Per turn, so that the others get their share and open connections are served in between. */
 #define ACCEPTS_PER_TURN 8
 #define TICK_MS DEADLINE_TICK
-/* What all connections of a worker may borrow. A thousand usual bulk requests at once. */
-#define POOL_MAXIMUM ((size_t)64 << 20)
+/* What all connections of a worker may borrow: the unread bulk answers of some 1,500 clients, and
+ * as many incomplete requests. Usually next to nothing of it is in use. */
+#define POOL_MAXIMUM ((size_t)256 << 20)
 /* Beyond the maximum so many more are taken, to be told that the server is busy. */
 #define BUSY_CONNECTIONS 64
 #define STOP_MS 5000
@@ -246,7 +247,6 @@ static void set_listeners(struct worker *worker, const struct listeners *listene
 		                           : SERVICE_FILE};
 		event_assign(&listener->event, worker->base, listener->fd, EV_READ | EV_PERSIST,
 		        on_listener, listener);
-		event_priority_set(&listener->event, 0);
 	}
 }
 
@@ -413,8 +413,6 @@ static int make_loop(struct worker *worker)
 	event_assign(&worker->wake_event, worker->base, worker->wake_fd, EV_READ | EV_PERSIST,
 	        on_wake, worker);
 	event_assign(&worker->tick_event, worker->base, -1, EV_PERSIST, on_tick, worker);
-	event_priority_set(&worker->wake_event, 0);
-	event_priority_set(&worker->tick_event, 0);
 	if (event_add(&worker->wake_event, NULL) != 0 ||
 	        event_add(&worker->tick_event, &tick) != 0) {
 		return -ENOMEM;

@@ -17,10 +17,9 @@
 #define DRAIN_BYTES (4 * 1024 * 1024)
 /* The largest request: head, body, and the empty line before it. */
 #define REQUEST_MAX (HTTP_HEAD_MAX + LIMIT_HTTP_BODY + 1024)
-#define HANDSHAKES_PER_ROUND 2
-/* What the system may hold of an answer: a usual bulk answer, not more. Clients that do not read
- * would otherwise have it keep megabytes each. */
-#define SEND_BUFFER (128 * 1024)
+/* What the system may hold of answers (it takes this twice): a usual bulk answer, not more. Clients
+ * that do not read would otherwise have it keep megabytes each. */
+#define SEND_BUFFER (64 * 1024)
 
 /* ---- the loop ---- */
 
@@ -40,13 +39,8 @@ struct event_base *net_base_new(void)
 		return NULL;
 	}
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	event_config_set_max_dispatch_interval(config, NULL, HANDSHAKES_PER_ROUND, 1);
 	struct event_base *base = event_base_new_with_config(config);
 	event_config_free(config);
-	if (base != NULL && event_base_priority_init(base, 2) != 0) {
-		event_base_free(base);
-		return NULL;
-	}
 	return base;
 }
 
@@ -115,7 +109,8 @@ static int keep_input(struct connection *connection, const char *data, size_t le
 		return SK_E_LIMIT;
 	}
 	size_t capacity;
-	char *buffer = buffer_pool_take(&connection->loop->pool, need, &capacity);
+	char *buffer =
+	        buffer_pool_take(&connection->loop->pool, BUFFER_FOR_REQUEST, need, &capacity);
 	if (buffer == NULL) {
 		return -ENOMEM;
 	}
@@ -297,7 +292,7 @@ static int flush_output(struct connection *connection)
 		return status;
 	}
 	size_t capacity;
-	connection->output = buffer_pool_take(&loop->pool, left, &capacity);
+	connection->output = buffer_pool_take(&loop->pool, BUFFER_FOR_ANSWER, left, &capacity);
 	if (connection->output == NULL) {
 		buf_clear(output);
 		return -ENOMEM;
@@ -535,6 +530,10 @@ static void on_readable(struct connection *connection)
 static void on_handshake(struct connection *connection)
 {
 	struct net_loop *loop = connection->loop;
+	if (loop->handshakes_left == 0) {
+		return; /* the event comes again in the next turn */
+	}
+	loop->handshakes_left--;
 	int status = tls_handshake(connection->ssl);
 	if (status == TLS_WANTS_READ || status == TLS_WANTS_WRITE) {
 		want_write(connection, status == TLS_WANTS_WRITE);
@@ -547,8 +546,6 @@ static void on_handshake(struct connection *connection)
 	loop->handshakes++;
 	loop->resumptions += SSL_session_reused(connection->ssl) == 1;
 	want_write(connection, false);
-	event_priority_set(&connection->read_event, 0);
-	event_priority_set(&connection->write_event, 0);
 	enter_phase(connection, CONNECTION_IDLE);
 	if (loop->stopping) {
 		connection_close(connection);
@@ -631,8 +628,9 @@ static void answer_queued(struct net_loop *loop)
 
 int net_loop_turn(struct net_loop *loop)
 {
-	int flags = loop->queue != NULL ? EVLOOP_NONBLOCK : EVLOOP_ONCE;
+	int flags = EVLOOP_ONCE | (loop->queue != NULL ? EVLOOP_NONBLOCK : 0);
 	loop->now_known = false;
+	loop->handshakes_left = NET_HANDSHAKES;
 	loop->large_done = loop->queue != NULL; /* this turn's is one of the queue */
 	if (event_base_loop(loop->base, flags) < 0) {
 		return SK_E_INTERNAL;
@@ -716,8 +714,6 @@ struct connection *connection_open(
 	        connection);
 	event_assign(&connection->write_event, loop->base, fd, EV_WRITE | EV_PERSIST,
 	        on_write_event, connection);
-	event_priority_set(&connection->read_event, ssl != NULL ? 1 : 0);
-	event_priority_set(&connection->write_event, ssl != NULL ? 1 : 0);
 	int size = SEND_BUFFER;
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	enter_phase(connection, ssl != NULL ? CONNECTION_HANDSHAKE : CONNECTION_IDLE);

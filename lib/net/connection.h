@@ -87,6 +87,8 @@ struct connection {
 /* A request with a body above this is large: one of them is answered per turn of the loop, so that
  * small requests never wait behind many large ones. */
 #define NET_LARGE_BODY (2 * 1024)
+/* Steps of TLS handshakes per turn: each takes as long as a hundred small requests. */
+#define NET_HANDSHAKES 2
 
 struct net_loop {
 	struct event_base *base;
@@ -101,6 +103,7 @@ struct net_loop {
 	struct connection *connections;
 	struct connection *spare; /* connection structs to use again */
 	struct connection *queue, **queue_end; /* large requests, first come first served */
+	uint32_t handshakes_left; /* of this turn */
 	bool large_done; /* this turn has answered its large request */
 	size_t count, spare_count;
 	char *input_space, *output_space;
@@ -108,11 +111,7 @@ struct net_loop {
 	uint64_t handshakes, resumptions;
 };
 
-/*
- * A base as net_loop_init needs it: no locks, two priorities. What comes at high priority (0) is
- * handled before more than a few TLS handshakes (1), which take as long as a hundred requests each.
- * NULL on failure. Events added by others must be given priority 0 too.
- */
+/* A base without locks, as only one thread uses it. NULL on failure. */
 struct event_base *net_base_new(void) SK_MUST_USE;
 
 /* `pool_maximum` bounds the memory borrowed by all connections. -ENOMEM. */
