@@ -202,7 +202,7 @@ static int64_t add_rule(struct bench *bench, enum rule_kind kind, const char *pa
 	assert_int_equal(store_begin(&bench->store, &error), 0);
 	row.revision = bench->store.meta[META_REVISION];
 	assert_int_equal(rules_add(&bench->store, &row, &id, &error), 0);
-	assert_int_equal(store_commit(&bench->store, &error), 0);
+	assert_int_equal(store_end(&bench->store, 0, &error), 0);
 	return id;
 }
 
@@ -266,7 +266,7 @@ static void test_overlay_goes_without_new_keywords(void **state)
 	add_rule(bench, RULE_KEYWORD, "three[0-9]");
 	assert_int_equal(store_begin(&bench->store, &error), 0);
 	assert_int_equal(rules_remove(&bench->store, first, &error), 0);
-	assert_int_equal(store_commit(&bench->store, &error), 0);
+	assert_int_equal(store_end(&bench->store, 0, &error), 0);
 	build(bench, full.policy, false, &next);
 	assert_true(next.missing);
 	assert_true(next.uses_known);

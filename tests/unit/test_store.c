@@ -73,7 +73,7 @@ static int64_t add_rule(struct store *store, const char *pattern)
 	assert_int_equal(store_begin(store, &error), 0);
 	row.revision = store->meta[META_REVISION];
 	assert_int_equal(rules_add(store, &row, &id, &error), 0);
-	assert_int_equal(store_commit(store, &error), 0);
+	assert_int_equal(store_end(store, 0, &error), 0);
 	return id;
 }
 
@@ -88,7 +88,7 @@ static void add_pending(struct store *store, const struct batch *batch, const ch
 	        rules_check_same(store, &row, rules_digest(&row), batch->floor, &error), 0);
 	assert_int_equal(rules_add_row(store, &row, &id, &error), 0);
 	assert_int_equal(rules_add_digest(store, rules_digest(&row), id, &error), 0);
-	assert_int_equal(store_commit(store, &error), 0);
+	assert_int_equal(store_end(store, 0, &error), 0);
 }
 
 static int64_t new_batch(struct store *store, bool replace, struct batch *ret_batch)
@@ -96,7 +96,7 @@ static int64_t new_batch(struct store *store, bool replace, struct batch *ret_ba
 	struct error error = {0};
 	assert_int_equal(store_begin_quiet(store, &error), 0);
 	assert_int_equal(batches_add(store, replace, 1, ret_batch, &error), 0);
-	assert_int_equal(store_commit(store, &error), 0);
+	assert_int_equal(store_end(store, 0, &error), 0);
 	return ret_batch->id;
 }
 
@@ -105,7 +105,7 @@ static void set_batch(struct store *store, int64_t id, enum batch_state state)
 	struct error error = {0};
 	assert_int_equal(store_begin(store, &error), 0);
 	assert_int_equal(batches_set(store, id, state, store->meta[META_REVISION], &error), 0);
-	assert_int_equal(store_commit(store, &error), 0);
+	assert_int_equal(store_end(store, 0, &error), 0);
 }
 
 struct collected {
@@ -157,7 +157,7 @@ static void test_meta_survives_and_rolls_back(void **state)
 	assert_int_equal(store->meta[META_REVISION], 0);
 	assert_int_equal(store_begin(store, &error), 0);
 	assert_int_equal(store->meta[META_REVISION], 1);
-	store_rollback(store);
+	assert_int_equal(store_end(store, -EIO, &error), -EIO);
 	assert_int_equal(store->meta[META_REVISION], 0);
 	assert_int_equal(store_next_generation(store, &error), 0);
 	assert_int_equal(store->committed[META_GENERATION], 1);
@@ -186,7 +186,7 @@ static void test_rules_and_what_changed(void **state)
 	assert_int_equal(rules_update(store, row, &error), 0);
 	assert_int_equal(rules_remove(store, b, &error), 0);
 	assert_int_equal(rules_remove(store, b, &error), SK_E_NOT_FOUND);
-	assert_int_equal(store_commit(store, &error), 0);
+	assert_int_equal(store_end(store, 0, &error), 0);
 	mem_free(row);
 	expect_changed(store, since, "a ");
 	int count = 0;
@@ -194,7 +194,7 @@ static void test_rules_and_what_changed(void **state)
 	assert_int_equal(count, 2); /* b is gone, a was touched */
 	assert_int_equal(store_begin(store, &error), 0);
 	assert_int_equal(removed_trim(store, store->committed[META_REVISION], &error), 0);
-	assert_int_equal(store_commit(store, &error), 0);
+	assert_int_equal(store_end(store, 0, &error), 0);
 	count = 0;
 	assert_int_equal(removed_each(store, false, since, count_one, &count, &error), 0);
 	assert_int_equal(count, 1);
@@ -216,7 +216,7 @@ static void test_the_same_rule_twice(void **state)
 	assert_int_equal(rules_update(store, &row, &error), SK_E_EXISTS);
 	assert_int_equal(rules_remove(store, a, &error), 0);
 	assert_int_equal(rules_update(store, &row, &error), 0);
-	assert_int_equal(store_commit(store, &error), 0);
+	assert_int_equal(store_end(store, 0, &error), 0);
 }
 
 static void test_batches_go_live_and_back(void **state)
@@ -305,7 +305,7 @@ static void test_pending_batches_of_a_crash_are_undone(void **state)
 	add_pending(store, &batch, "x");
 	assert_int_equal(store_begin_quiet(store, &error), 0);
 	assert_int_equal(batches_recover(store, &error), 0);
-	assert_int_equal(store_commit(store, &error), 0);
+	assert_int_equal(store_end(store, 0, &error), 0);
 	int deleted = 0;
 	assert_int_equal(batches_sweep(store, 0, 100, &deleted, &error), 0);
 	assert_int_equal(deleted, 1);
@@ -375,14 +375,14 @@ static void test_objects(void **state)
 	row.list = POLICY_OBJECT_ANALYZER;
 	int64_t other = 0;
 	assert_int_equal(objects_add(store, &row, &other, &error), 0);
-	assert_int_equal(store_commit(store, &error), 0);
+	assert_int_equal(store_end(store, 0, &error), 0);
 	int changed = 0;
 	assert_int_equal(objects_each_changed(store, 0, count_object, &changed, &error), 0);
 	assert_int_equal(changed, 2);
 	assert_int_equal(store_begin(store, &error), 0);
 	assert_int_equal(objects_remove(store, id, &error), 0);
 	assert_int_equal(objects_remove(store, id, &error), SK_E_NOT_FOUND);
-	assert_int_equal(store_commit(store, &error), 0);
+	assert_int_equal(store_end(store, 0, &error), 0);
 	assert_int_equal(objects_count(store, &count, &error), 0);
 	assert_int_equal(count, 1);
 	int removed = 0;
@@ -420,9 +420,9 @@ static void test_patterns(void **state)
 		        patterns_set_active(store, PATTERN_WEB, generations[i], 100 - i, &error),
 		        0);
 	}
-	assert_int_equal(patterns_active(store, PATTERN_FILES, &row, &error), SK_E_NOT_FOUND);
-	assert_int_equal(patterns_active(store, PATTERN_WEB, &row, &error), 0);
-	assert_int_equal(row.generation, generations[4]);
+	assert_int_equal(patterns_previous(store, PATTERN_FILES, &row, &error), SK_E_NOT_FOUND);
+	assert_int_equal(patterns_get(store, generations[4], &row, &error), 0);
+	assert_true(row.active);
 	assert_int_equal(patterns_previous(store, PATTERN_WEB, &row, &error), 0);
 	assert_int_equal(row.generation, generations[3]);
 	int64_t old = 0;
