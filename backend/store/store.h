@@ -49,6 +49,8 @@ struct store {
 	bool lazy; /* the open transaction is */
 };
 
+/* Opens "<path>/config.db" for writing, made or brought to the present schema; store_close frees.
+ */
 int store_open(const char *path, struct store *ret_store, struct error *error) SK_MUST_USE;
 void store_close(struct store *store);
 
