@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,13 +27,21 @@
 #define OVERLAY_ROWS 2000 /* at most so many go the short way */
 #define OVERLAY_KEYWORDS 32
 #define ACTIVE_MS 20000
+#define DIGESTS_PER_STEP 5000
 #define SWEEP_ROWS 1000
+#define SWEEP_DIGESTS 20000
 #define SWEEP_PAUSE_MS 20
 
 struct importer {
 	struct backend *backend;
 	struct import *import; /* the one under way; also an undo */
 	struct event *step, *sweep;
+	int64_t swept; /* digests up to here */
+};
+
+/* What finds a rule that says the same. */
+struct mark {
+	int64_t digest, id;
 };
 
 struct import {
@@ -44,8 +53,13 @@ struct import {
 	struct buf text; /* read, not yet taken */
 	size_t at; /* in text */
 	bool end; /* of the file */
+	bool stored; /* all rows are; their digests come next */
 	int64_t added, refused, duplicate, keywords;
 	json_object *first_errors;
+	struct buf marks; /* struct mark, of the rows added */
+	size_t marked; /* of these, in the store */
+	uint32_t *seen; /* hash table over marks: index + 1; 0: free */
+	size_t seen_size; /* a power of two, at most half full */
 };
 
 /* ---- the end ---- */
@@ -54,6 +68,8 @@ static void import_free(struct import *import)
 {
 	file_close_fd(&import->records);
 	buf_release(&import->text);
+	buf_release(&import->marks);
+	mem_free(import->seen);
 	json_object_put(import->first_errors);
 	mem_free(import);
 }
@@ -70,11 +86,8 @@ static void fail(struct importer *importer, const char *code, const char *text)
 			status = batches_set(
 			        &backend->store, import->batch.id, BATCH_UNDONE, 0, &error);
 		}
-		if (status == 0) {
-			status = store_commit(&backend->store, &error);
-		}
+		status = store_end(&backend->store, status, &error);
 		if (status != 0) {
-			store_rollback(&backend->store);
 			log_error("import", "%s", error.text);
 		}
 		import_sweep(importer);
@@ -180,11 +193,8 @@ static void switch_batch(struct importer *importer)
 	if (status == 0) {
 		status = commit_batch(importer, store->meta[META_REVISION], &error);
 	}
-	if (status == 0) {
-		status = store_commit(store, &error);
-	}
+	status = store_end(store, status, &error);
 	if (status != 0) {
-		store_rollback(store);
 		fail_with(importer, status, &error);
 		return;
 	}
@@ -213,20 +223,6 @@ static void go_live(struct importer *importer)
 
 /* ---- records ---- */
 
-static const char *member_text(json_object *object, const char *name)
-{
-	json_object *value = NULL;
-	json_object_object_get_ex(object, name, &value);
-	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-}
-
-static int64_t member_number(json_object *object, const char *name)
-{
-	json_object *value = NULL;
-	json_object_object_get_ex(object, name, &value);
-	return json_object_get_int64(value);
-}
-
 static void count_refused(struct import *import, json_object *record)
 {
 	import->refused++;
@@ -243,10 +239,76 @@ static void count_duplicate(struct import *import, json_object *record, const ch
 		json_object_object_add(reason, "code", json_object_new_string("exists"));
 		json_object_object_add(reason, "text", json_object_new_string(text));
 		json_object_object_add(
-		        entry, "line", json_object_new_int64(member_number(record, "line")));
+		        entry, "line", json_object_new_int64(json_member_number(record, "line")));
 		json_object_object_add(entry, "error", reason);
 		json_object_array_add(import->first_errors, entry);
 	}
+}
+
+static const struct mark *marks_of(const struct import *import)
+{
+	return (const struct mark *)(const void *)import->marks.data;
+}
+
+static size_t mark_count(const struct import *import)
+{
+	return import->marks.length / sizeof(struct mark);
+}
+
+/* The place of a digest in the hash table: of the mark that has it, or a free one. */
+static uint32_t *find_seen(const struct import *import, int64_t digest)
+{
+	size_t at = (size_t)digest & (import->seen_size - 1);
+	while (import->seen[at] != 0 && marks_of(import)[import->seen[at] - 1].digest != digest) {
+		at = (at + 1) & (import->seen_size - 1);
+	}
+	return &import->seen[at];
+}
+
+static int grow_seen(struct import *import)
+{
+	size_t count = mark_count(import);
+	if (2 * (count + 1) <= import->seen_size) {
+		return 0;
+	}
+	size_t size = import->seen_size == 0 ? 1024 : 2 * import->seen_size;
+	uint32_t *seen = mem_new(size, sizeof(*seen));
+	if (seen == NULL) {
+		return -ENOMEM;
+	}
+	mem_free(import->seen);
+	import->seen = seen;
+	import->seen_size = size;
+	for (size_t i = 0; i < count; i++) {
+		*find_seen(import, marks_of(import)[i].digest) = (uint32_t)i + 1;
+	}
+	return 0;
+}
+
+/* Stores the row unless it is there already: in the import (by its digest) or in the store. */
+static int add_row(struct importer *importer, const struct rule_row *row, struct error *error)
+{
+	struct import *import = importer->import;
+	struct store *store = &importer->backend->store;
+	struct mark mark = {.digest = rules_digest(row)};
+	int status = grow_seen(import);
+	if (status != 0) {
+		return error_set_code(error, status, "import");
+	}
+	uint32_t *seen = find_seen(import, mark.digest);
+	if (*seen != 0) {
+		return error_set(error, SK_E_EXISTS, "a line before says the same");
+	}
+	status = rules_check_same(store, row, mark.digest, import->batch.floor, error);
+	if (status == 0) {
+		status = rules_add_row(store, row, &mark.id, error);
+	}
+	if (status == 0) {
+		buf_add(&import->marks, &mark, sizeof(mark));
+		status = buf_status(&import->marks);
+		*seen = (uint32_t)mark_count(import);
+	}
+	return status;
 }
 
 static int add_record(struct importer *importer, json_object *record, struct error *error)
@@ -258,26 +320,25 @@ static int add_record(struct importer *importer, json_object *record, struct err
 		count_refused(import, record);
 		return 0;
 	}
-	if (rule_kind_parse(member_text(record, "kind"), &kind) != 0) {
+	if (rule_kind_parse(json_member_text(record, "kind"), &kind) != 0) {
 		return error_set(error, SK_E_PROTOCOL, "a record without a kind");
 	}
 	json_object_object_get_ex(record, "enabled", &value);
 	int64_t now = backend_now(importer->backend);
-	struct rule_row row = {.list = strcmp(member_text(record, "list"), "approved") == 0
+	struct rule_row row = {.list = strcmp(json_member_text(record, "list"), "approved") == 0
 	                                       ? POLICY_USER_APPROVED
 	                                       : POLICY_USER_BLOCKED,
 	        .kind = (int)kind,
-	        .pattern = member_text(record, "pattern"),
-	        .targets = member_text(record, "targets"),
-	        .comment = member_text(record, "comment"),
+	        .pattern = json_member_text(record, "pattern"),
+	        .targets = json_member_text(record, "targets"),
+	        .comment = json_member_text(record, "comment"),
 	        .problem = "",
 	        .enabled = json_object_get_boolean(value),
-	        .expires = member_number(record, "expires"),
+	        .expires = json_member_number(record, "expires"),
 	        .created = now,
 	        .changed = now,
 	        .batch = import->batch.id};
-	int64_t id;
-	int status = rules_add(&importer->backend->store, &row, import->batch.floor, &id, error);
+	int status = add_row(importer, &row, error);
 	if (status == SK_E_EXISTS) {
 		count_duplicate(import, record, error->text);
 		return 0;
@@ -305,8 +366,9 @@ static int next_line(struct import *import, const char **ret_line, size_t *ret_l
 {
 	size_t searched = 0;
 	for (;;) {
-		const char *start = import->text.data + import->at;
 		size_t have = import->text.length - import->at;
+		/* Nothing is there before the first read. */
+		const char *start = have > 0 ? import->text.data + import->at : NULL;
 		const char *newline =
 		        have > searched ? memchr(start + searched, '\n', have - searched) : NULL;
 		if (newline != NULL) {
@@ -338,7 +400,7 @@ static int next_line(struct import *import, const char **ret_line, size_t *ret_l
 static int add_rows(struct importer *importer, struct error *error)
 {
 	struct store *store = &importer->backend->store;
-	int status = store_begin_quiet(store, error);
+	int status = store_begin_lazy(store, error);
 	if (status != 0) {
 		return status;
 	}
@@ -353,14 +415,45 @@ static int add_rows(struct importer *importer, struct error *error)
 			status = error_set_code(error, more, "records");
 		}
 	}
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
+	status = store_end(store, status, error);
 	if (status != 0) {
-		store_rollback(store);
 		return status;
 	}
 	return more;
+}
+
+static int compare_marks(const void *a, const void *b)
+{
+	const struct mark *left = a, *right = b;
+	return (left->digest > right->digest) - (left->digest < right->digest);
+}
+
+/* One transaction of digests, in their order; 1 when there is more. */
+static int add_marks(struct importer *importer, struct error *error)
+{
+	struct import *import = importer->import;
+	struct store *store = &importer->backend->store;
+	size_t count = mark_count(import);
+	if (import->marked == 0 && count > 0) {
+		qsort(import->marks.data, count, sizeof(struct mark), compare_marks);
+	}
+	int status = store_begin_lazy(store, error);
+	if (status != 0) {
+		return status;
+	}
+	size_t end = import->marked + DIGESTS_PER_STEP;
+	end = end < count ? end : count;
+	size_t at = import->marked;
+	for (; status == 0 && at < end; at++) {
+		const struct mark *mark = &marks_of(import)[at];
+		status = rules_add_digest(store, mark->digest, mark->id, error);
+	}
+	status = store_end(store, status, error);
+	if (status != 0) {
+		return status;
+	}
+	import->marked = at;
+	return at < count;
 }
 
 static void on_step(evutil_socket_t fd, short what, void *context)
@@ -374,13 +467,17 @@ static void on_step(evutil_socket_t fd, short what, void *context)
 		fail(importer, "cancelled", "it was cancelled");
 		return;
 	}
-	int status = add_rows(importer, &error);
+	int status = import->stored ? add_marks(importer, &error) : add_rows(importer, &error);
+	if (status == 0 && !import->stored) {
+		import->stored = true;
+		status = 1;
+	}
 	if (status < 0) {
 		fail_with(importer, status, &error);
 	} else if (status == 1) {
 		struct timeval now = {0, 0};
 		event_add(importer->step, &now);
-		work_progress(import->work, 40, "store");
+		work_progress(import->work, import->stored ? 70 : 40, "store");
 	} else {
 		go_live(importer);
 	}
@@ -412,11 +509,8 @@ static void on_parsed(void *context, const struct job_result *result)
 		status = batches_add(
 		        store, replace, backend_now(importer->backend), &import->batch, &error);
 	}
-	if (status == 0) {
-		status = store_commit(store, &error);
-	}
+	status = store_end(store, status, &error);
 	if (status != 0) {
-		store_rollback(store);
 		import->batch.id = 0;
 		fail_with(importer, status, &error);
 		return;
@@ -452,6 +546,7 @@ static int import_new(struct importer *importer, const char *verb, struct error 
 	import->importer = importer;
 	import->records = -1;
 	buf_init(&import->text, LINE_MAX_BYTES + 2 * READ_BYTES);
+	buf_init(&import->marks, (size_t)LIMIT_RULES * sizeof(struct mark));
 	import->first_errors = json_object_new_array();
 	int status = import->first_errors == NULL
 	                     ? error_set_code(error, -ENOMEM, "import")
@@ -528,26 +623,41 @@ int import_undo(struct importer *importer, int64_t batch, int64_t *ret_job, stru
 
 /* ---- sweeping ---- */
 
+/* Rows first, then the digests of rows that are gone. 1 when there is more. */
+static int sweep(struct importer *importer, struct error *error)
+{
+	struct backend *backend = importer->backend;
+	struct store *store = &backend->store;
+	int deleted = 0;
+	int64_t swept = importer->swept;
+	int status = store_begin_lazy(store, error);
+	if (status == 0) {
+		status = batches_sweep(
+		        store, levels_base_revision(backend->levels), SWEEP_ROWS, &deleted, error);
+	}
+	int more = deleted > 0;
+	if (status == 0 && deleted == 0) {
+		more = batches_sweep_digests(store, SWEEP_DIGESTS, &swept, error);
+		status = more < 0 ? more : 0;
+	}
+	status = store_end(store, status, error);
+	if (status != 0) {
+		return status;
+	}
+	importer->swept = swept;
+	return more;
+}
+
 static void on_sweep(evutil_socket_t fd, short what, void *context)
 {
 	(void)fd;
 	(void)what;
 	struct importer *importer = context;
-	struct backend *backend = importer->backend;
 	struct error error = {0};
-	int deleted = 0;
-	int status = store_begin_quiet(&backend->store, &error);
-	if (status == 0) {
-		status = batches_sweep(&backend->store, levels_base_revision(backend->levels),
-		        SWEEP_ROWS, &deleted, &error);
-	}
-	if (status == 0) {
-		status = store_commit(&backend->store, &error);
-	}
-	if (status != 0) {
-		store_rollback(&backend->store);
+	int more = sweep(importer, &error);
+	if (more < 0) {
 		log_error("import", "sweep: %s", error.text);
-	} else if (deleted > 0) {
+	} else if (more > 0) {
 		struct timeval pause = {0, SWEEP_PAUSE_MS * 1000};
 		event_add(importer->sweep, &pause);
 	}
@@ -556,6 +666,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *context)
 void import_sweep(struct importer *importer)
 {
 	struct timeval soon = {1, 0};
+	importer->swept = INT64_MIN;
 	event_add(importer->sweep, &soon);
 }
 

@@ -131,7 +131,7 @@ int pattern_load_file(
 	status = kind == PATTERN_WEB ? web_pattern_open(file, &result.web, error)
 	                             : file_pattern_open(file, &result.files, error);
 	if (status != 0) {
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		return status;
 	}
 	status = self_test(&result, error);

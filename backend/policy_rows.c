@@ -56,7 +56,7 @@ int policy_load(int fd, struct policy **ret_policy, struct error *error)
 	}
 	status = policy_open(file, ret_policy, error);
 	if (status != 0) {
-		lookup_file_unref(file);
+		lookup_file_close(file);
 	}
 	return status;
 }
@@ -72,7 +72,7 @@ int keywords_load(
 	}
 	status = keyword_set_open(file, &set, error);
 	if (status != 0) {
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		return status;
 	}
 	if (!keyword_set_fits(set, policy)) {

@@ -16,6 +16,8 @@
 #define TEXT_MAX (16 * 1024)
 #define CALL_TIMEOUT_MS 15000 /* more than the server's own 5 s for a call */
 #define PAGE_MAX 1000
+#define LIST_PRESET 100 /* items shown without --limit */
+#define LIST_MAX 10000000
 #define JOB_POLL_FIRST_MS 50
 #define JOB_POLL_MAX_MS 500
 
@@ -153,8 +155,6 @@ static const struct wording wordings[] = {
                 "See with a list command whether it was done before you repeat it."},
         {RPC_STORAGE, "The server could not store it",
                 "Nothing was changed. Free space on its disk (sekisho status) and repeat."},
-        {RPC_INACTIVE, "It is stored, but not in effect yet",
-                "It takes effect when the query server answers again (sekisho status)."},
         {RPC_UNAVAILABLE, "The server cannot do it at the moment",
                 "See sekisho status, and repeat it."},
         {RPC_UNKNOWN_VERB, "The server does not know this",
@@ -313,12 +313,22 @@ int cli_wait_job(struct cli *cli, json_object *result, json_object **ret_result)
 	}
 }
 
+static void print_items(struct show_table *table, json_object *items)
+{
+	for (size_t i = 0; i < json_object_array_length(items); i++) {
+		show_table_row(table, json_object_array_get_idx(items, i));
+	}
+	if (show_table_print(table) != 0) {
+		fputs("sekisho: memory is short\n", stderr);
+	}
+}
+
 /* One page; counts what came and puts the cursor of the next into params, or NULL at the end. */
-static int list_page(struct cli *cli, const char *verb, json_object *params, size_t *left,
-        cli_page_fn *print_page, void *context, bool *ret_more)
+static int list_page(struct cli *cli, const char *verb, json_object *params, uint64_t *left,
+        struct show_table *table, bool *ret_more)
 {
 	json_object *result = NULL, *items = NULL, *next = NULL;
-	size_t size = *left < PAGE_MAX ? *left : PAGE_MAX;
+	uint64_t size = *left < PAGE_MAX ? *left : PAGE_MAX;
 	json_object_object_add(params, "limit", json_object_new_int64((int64_t)size));
 	int status = cli_call(cli, verb, json_object_get(params), &result);
 	if (status != CLI_DONE) {
@@ -330,7 +340,7 @@ static int list_page(struct cli *cli, const char *verb, json_object *params, siz
 	if (cli->json) {
 		cli_print_json(result);
 	} else if (count > 0) {
-		print_page(context, items);
+		print_items(table, items);
 	}
 	*left -= count < *left ? count : *left;
 	*ret_more = json_object_object_get_ex(result, "next", &next) && next != NULL;
@@ -341,18 +351,28 @@ static int list_page(struct cli *cli, const char *verb, json_object *params, siz
 	return CLI_DONE;
 }
 
-int cli_list(struct cli *cli, const char *verb, json_object *params, size_t limit,
-        cli_page_fn *print_page, void *context)
+int cli_list(struct cli *cli, const struct arguments *arguments, const char *verb,
+        json_object *params, const struct show_column *columns, size_t column_count)
 {
-	size_t left = limit;
+	struct show_table table;
+	uint64_t left = LIST_PRESET;
 	bool more = true;
 	int status = CLI_DONE;
+	const char *limit = arguments_value(arguments, "limit");
+	if (limit != NULL &&
+	        (number_parse_u64(limit, strlen(limit), LIST_MAX, &left) != 0 || left == 0)) {
+		json_object_put(params);
+		return cli_usage(
+		        cli, "--limit must be a number from 1 to %d, not %s", LIST_MAX, limit);
+	}
+	show_table_init(&table, columns, column_count);
 	while (status == CLI_DONE && more && left > 0) {
-		status = list_page(cli, verb, params, &left, print_page, context, &more);
+		status = list_page(cli, verb, params, &left, &table, &more);
 	}
 	if (status == CLI_DONE && more) {
 		cli_note(cli, "There is more: --limit N shows up to N.");
 	}
+	show_table_release(&table);
 	json_object_put(params);
 	return status;
 }
@@ -395,27 +415,12 @@ int cli_param_time(
 	return CLI_DONE;
 }
 
-size_t cli_limit(const struct cli *cli, const struct arguments *arguments, size_t preset)
-{
-	const char *value = arguments_value(arguments, "limit");
-	uint64_t limit;
-	if (value == NULL) {
-		return preset;
-	}
-	if (number_parse_u64(value, strlen(value), CLI_LIST_MAX, &limit) != 0 || limit == 0) {
-		cli_usage(
-		        cli, "--limit must be a number from 1 to %d, not %s", CLI_LIST_MAX, value);
-		return 0;
-	}
-	return (size_t)limit;
-}
-
-int cli_param_ids(const struct cli *cli, json_object *params, const char *name,
-        const struct arguments *arguments, size_t first)
+/* The words as an array of ids into params: 0 or CLI_USAGE. */
+static int param_ids(const struct cli *cli, json_object *params, const struct arguments *arguments)
 {
 	json_object *ids = json_object_new_array();
-	json_object_object_add(params, name, ids);
-	for (size_t i = first; i < arguments->word_count; i++) {
+	json_object_object_add(params, "ids", ids);
+	for (size_t i = 0; i < arguments->word_count; i++) {
 		const char *word = arguments->words[i];
 		int64_t id;
 		if (number_parse_i64(word, strlen(word), 1, INT64_MAX, &id) != 0) {
@@ -425,4 +430,22 @@ int cli_param_ids(const struct cli *cli, json_object *params, const char *name,
 		json_object_array_add(ids, json_object_new_int64(id));
 	}
 	return CLI_DONE;
+}
+
+int cli_remove(struct cli *cli, const struct arguments *arguments, const char *verb)
+{
+	json_object *params = json_object_new_object(), *result = NULL, *removed = NULL;
+	int status = param_ids(cli, params, arguments);
+	if (status != CLI_DONE) {
+		json_object_put(params);
+		return status;
+	}
+	status = cli_call(cli, verb, params, &result);
+	if (status == CLI_DONE) {
+		json_object_object_get_ex(result, "removed", &removed);
+		status = cli_print_change(cli, result, "%" PRId64 " of %zu removed.",
+		        json_object_get_int64(removed), arguments->word_count);
+	}
+	json_object_put(result);
+	return status;
 }

@@ -78,12 +78,14 @@ int cli_print_change(const struct cli *cli, json_object *result, const char *for
 int cli_wait_job(struct cli *cli, json_object *result, json_object **ret_result);
 
 /*
- * Reads a list page by page, at most `limit` items: `print_page` is called for each page's result
- * (not with --json: then each page is printed as it is). `params` is put in every case.
+ * A list, read page by page, at most --limit items: a row for each (with --json each page is
+ * printed as it is). `params` is put in every case. CLI_DONE or the exit status after a message.
  */
-typedef void cli_page_fn(void *context, json_object *items);
-int cli_list(struct cli *cli, const char *verb, json_object *params, size_t limit,
-        cli_page_fn *print_page, void *context);
+int cli_list(struct cli *cli, const struct arguments *arguments, const char *verb,
+        json_object *params, const struct show_column *columns, size_t column_count);
+
+/* Calls a verb with the words as "ids" and says how many it removed. */
+int cli_remove(struct cli *cli, const struct arguments *arguments, const char *verb);
 
 /* Puts members into params: texts when the option was given; choice options are checked by the
  * server. Times: when.h. 0 or CLI_USAGE after the message. */
@@ -92,14 +94,5 @@ int cli_param_number(const struct cli *cli, json_object *params, const char *nam
         const char *value, int64_t minimum, int64_t maximum);
 int cli_param_time(
         const struct cli *cli, json_object *params, const char *name, const char *value, int sense);
-/* The value of --limit, or `preset`; 0 after a message when it is wrong. */
-size_t cli_limit(const struct cli *cli, const struct arguments *arguments, size_t preset);
-
-/* Numbers in words[first…] as an array into params: 0 or CLI_USAGE. */
-int cli_param_ids(const struct cli *cli, json_object *params, const char *name,
-        const struct arguments *arguments, size_t first);
-
-#define CLI_LIST_PRESET 100
-#define CLI_LIST_MAX 10000000
 
 #endif

@@ -3,35 +3,6 @@
 
 /* `sekisho log …`: what was asked and found. Newest first. */
 
-#define CELL_TEXT_MAX (128 * 1024)
-
-struct log_view {
-	struct show_table table;
-	const char *const *names;
-	size_t count;
-};
-
-/* The first column is a time; the others are shown as they are. */
-static void print_entries(void *context, json_object *items)
-{
-	struct log_view *view = context;
-	for (size_t i = 0; i < json_object_array_length(items); i++) {
-		json_object *entry = json_object_array_get_idx(items, i), *time = NULL;
-		struct buf cell;
-		buf_init(&cell, CELL_TEXT_MAX);
-		json_object_object_get_ex(entry, "time", &time);
-		show_time(&cell, time, "-");
-		show_table_take(&view->table, &cell);
-		for (size_t j = 0; j < view->count; j++) {
-			show_table_member(&view->table, entry, view->names[j]);
-		}
-		buf_release(&cell);
-	}
-	if (show_table_print(&view->table) != 0) {
-		fputs("sekisho: memory is short\n", stderr);
-	}
-}
-
 /* What all logs take; NULL after a message. */
 static json_object *log_params(const struct cli *cli, const struct arguments *arguments)
 {
@@ -46,24 +17,9 @@ static json_object *log_params(const struct cli *cli, const struct arguments *ar
 	return params;
 }
 
-static int show_log(struct cli *cli, const struct arguments *arguments, const char *verb,
-        json_object *params, const char *heading, const char *const *names, size_t count)
-{
-	struct log_view view = {.names = names, .count = count};
-	size_t limit = cli_limit(cli, arguments, CLI_LIST_PRESET);
-	if (limit == 0) {
-		json_object_put(params);
-		return CLI_USAGE;
-	}
-	show_table_init(&view.table, heading);
-	int status = cli_list(cli, verb, params, limit, print_entries, &view);
-	show_table_release(&view.table);
-	return status;
-}
-
 /* Logs of URLs: the same search in both. */
 static int show_url_log(struct cli *cli, const struct arguments *arguments, const char *verb,
-        const char *heading, const char *const *names, size_t count)
+        const struct show_column *columns, size_t count)
 {
 	json_object *params = log_params(cli, arguments), *sources = NULL;
 	if (params == NULL) {
@@ -80,35 +36,52 @@ static int show_url_log(struct cli *cli, const struct arguments *arguments, cons
 			        sources, json_object_new_string(arguments->options[i].value));
 		}
 	}
-	return show_log(cli, arguments, verb, params, heading, names, count);
+	return cli_list(cli, arguments, verb, params, columns, count);
 }
 
 int log_blocked(struct cli *cli, const struct arguments *arguments)
 {
-	static const char *const names[] = {
-	        "source", "score", "cnc_level", "client_address", "computer", "domain", "url"};
-	return show_url_log(cli, arguments, "log.blocked",
-	        "TIME (UTC)|SOURCE|>SCORE|>C&C|CLIENT|COMPUTER|DOMAIN|URL", names, SK_COUNT(names));
+	static const struct show_column columns[] = {
+	        {"TIME (UTC)", "time", SHOW_TIME, "-"},
+	        {"SOURCE", "source", SHOW_VALUE, NULL},
+	        {">SCORE", "score", SHOW_VALUE, NULL},
+	        {">C&C", "cnc_level", SHOW_VALUE, NULL},
+	        {"CLIENT", "client_address", SHOW_VALUE, NULL},
+	        {"COMPUTER", "computer", SHOW_VALUE, NULL},
+	        {"DOMAIN", "domain", SHOW_VALUE, NULL},
+	        {"URL", "url", SHOW_VALUE, NULL},
+	};
+	return show_url_log(cli, arguments, "log.blocked", columns, SK_COUNT(columns));
 }
 
 int log_access(struct cli *cli, const struct arguments *arguments)
 {
-	static const char *const names[] = {
-	        "action", "source", "score", "categories", "client_address", "computer", "url"};
-	return show_url_log(cli, arguments, "log.access",
-	        "TIME (UTC)|ACTION|SOURCE|>SCORE|CATEGORIES|CLIENT|COMPUTER|URL", names,
-	        SK_COUNT(names));
+	static const struct show_column columns[] = {
+	        {"TIME (UTC)", "time", SHOW_TIME, "-"},
+	        {"ACTION", "action", SHOW_VALUE, NULL},
+	        {"SOURCE", "source", SHOW_VALUE, NULL},
+	        {">SCORE", "score", SHOW_VALUE, NULL},
+	        {"CATEGORIES", "categories", SHOW_VALUE, NULL},
+	        {"CLIENT", "client_address", SHOW_VALUE, NULL},
+	        {"COMPUTER", "computer", SHOW_VALUE, NULL},
+	        {"URL", "url", SHOW_VALUE, NULL},
+	};
+	return show_url_log(cli, arguments, "log.access", columns, SK_COUNT(columns));
 }
 
 int log_service(struct cli *cli, const struct arguments *arguments)
 {
-	static const char *const names[] = {"service", "result", "description"};
+	static const struct show_column columns[] = {
+	        {"TIME (UTC)", "time", SHOW_TIME, "-"},
+	        {"SERVICE", "service", SHOW_VALUE, NULL},
+	        {"RESULT", "result", SHOW_VALUE, NULL},
+	        {"DESCRIPTION", "description", SHOW_VALUE, NULL},
+	};
 	json_object *params = log_params(cli, arguments);
 	if (params == NULL) {
 		return CLI_USAGE;
 	}
 	cli_param_text(params, "service", arguments_value(arguments, "service"));
 	cli_param_text(params, "result", arguments_value(arguments, "result"));
-	return show_log(cli, arguments, "log.service", params,
-	        "TIME (UTC)|SERVICE|RESULT|DESCRIPTION", names, SK_COUNT(names));
+	return cli_list(cli, arguments, "log.service", params, columns, SK_COUNT(columns));
 }

@@ -5,46 +5,24 @@
 
 /* `sekisho object …`: suspicious objects. */
 
-static void print_objects(void *context, json_object *items)
-{
-	struct show_table *table = context;
-	for (size_t i = 0; i < json_object_array_length(items); i++) {
-		json_object *object = json_object_array_get_idx(items, i), *time = NULL;
-		struct buf cell;
-		buf_init(&cell, 256);
-		show_table_member(table, object, "id");
-		show_table_member(table, object, "list");
-		show_table_member(table, object, "kind");
-		show_table_member(table, object, "action");
-		show_table_member(table, object, "cnc_level");
-		json_object_object_get_ex(object, "expires", &time);
-		show_time(&cell, time, "never");
-		show_table_take(table, &cell);
-		show_table_member(table, object, "value");
-		show_table_member(table, object, "comment");
-		buf_release(&cell);
-	}
-	if (show_table_print(table) != 0) {
-		fputs("sekisho: memory is short\n", stderr);
-	}
-}
-
 int object_list(struct cli *cli, const struct arguments *arguments)
 {
 	static const char *const names[] = {"list", "kind", "search"};
-	struct show_table table;
-	size_t limit = cli_limit(cli, arguments, CLI_LIST_PRESET);
-	if (limit == 0) {
-		return CLI_USAGE;
-	}
+	static const struct show_column columns[] = {
+	        {">ID", "id", SHOW_VALUE, NULL},
+	        {"LIST", "list", SHOW_VALUE, NULL},
+	        {"KIND", "kind", SHOW_VALUE, NULL},
+	        {"ACTION", "action", SHOW_VALUE, NULL},
+	        {">C&C", "cnc_level", SHOW_VALUE, NULL},
+	        {"EXPIRES (UTC)", "expires", SHOW_TIME, "never"},
+	        {"VALUE", "value", SHOW_VALUE, NULL},
+	        {"COMMENT", "comment", SHOW_VALUE, NULL},
+	};
 	json_object *params = json_object_new_object();
 	for (size_t i = 0; i < SK_COUNT(names); i++) {
 		cli_param_text(params, names[i], arguments_value(arguments, names[i]));
 	}
-	show_table_init(&table, ">ID|LIST|KIND|ACTION|>C&C|EXPIRES (UTC)|VALUE|COMMENT");
-	int status = cli_list(cli, "object.list", params, limit, print_objects, &table);
-	show_table_release(&table);
-	return status;
+	return cli_list(cli, arguments, "object.list", params, columns, SK_COUNT(columns));
 }
 
 int object_add(struct cli *cli, const struct arguments *arguments)
@@ -79,18 +57,5 @@ int object_add(struct cli *cli, const struct arguments *arguments)
 
 int object_remove(struct cli *cli, const struct arguments *arguments)
 {
-	json_object *params = json_object_new_object(), *result = NULL, *removed = NULL;
-	int status = cli_param_ids(cli, params, "ids", arguments, 0);
-	if (status != CLI_DONE) {
-		json_object_put(params);
-		return status;
-	}
-	status = cli_call(cli, "object.remove", params, &result);
-	if (status == CLI_DONE) {
-		json_object_object_get_ex(result, "removed", &removed);
-		status = cli_print_change(cli, result, "%" PRId64 " of %zu removed.",
-		        json_object_get_int64(removed), arguments->word_count);
-	}
-	json_object_put(result);
-	return status;
+	return cli_remove(cli, arguments, "object.remove");
 }

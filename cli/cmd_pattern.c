@@ -240,49 +240,22 @@ int pattern_import(struct cli *cli, const struct arguments *arguments)
 	return status;
 }
 
-static void print_patterns(void *context, json_object *items)
-{
-	struct show_table *table = context;
-	for (size_t i = 0; i < json_object_array_length(items); i++) {
-		json_object *pattern = json_object_array_get_idx(items, i), *value = NULL;
-		struct buf cell;
-		buf_init(&cell, 256);
-		json_object_object_get_ex(pattern, "active", &value);
-		show_table_cell(table, json_object_get_boolean(value) ? "*" : "",
-		        json_object_get_boolean(value) ? 1 : 0);
-		show_table_member(table, pattern, "generation");
-		show_table_member(table, pattern, "kind");
-		show_table_member(table, pattern, "version");
-		show_table_member(table, pattern, "entries");
-		json_object_object_get_ex(pattern, "size", &value);
-		show_size(&cell, value);
-		show_table_take(table, &cell);
-		json_object_object_get_ex(pattern, "activated", &value);
-		show_time(&cell, value, "-");
-		show_table_take(table, &cell);
-		show_table_member(table, pattern, "name");
-		show_table_member(table, pattern, "error");
-		buf_release(&cell);
-	}
-	if (show_table_print(table) != 0) {
-		fputs("sekisho: memory is short\n", stderr);
-	}
-}
-
 int pattern_list(struct cli *cli, const struct arguments *arguments)
 {
-	struct show_table table;
-	size_t limit = cli_limit(cli, arguments, CLI_LIST_PRESET);
-	if (limit == 0) {
-		return CLI_USAGE;
-	}
+	static const struct show_column columns[] = {
+	        {" ", "active", SHOW_MARK, NULL},
+	        {">GENERATION", "generation", SHOW_VALUE, NULL},
+	        {"KIND", "kind", SHOW_VALUE, NULL},
+	        {"VERSION", "version", SHOW_VALUE, NULL},
+	        {">ENTRIES", "entries", SHOW_VALUE, NULL},
+	        {">SIZE", "size", SHOW_SIZE, NULL},
+	        {"ACTIVATED (UTC)", "activated", SHOW_TIME, "-"},
+	        {"NAME", "name", SHOW_VALUE, NULL},
+	        {"ERROR", "error", SHOW_VALUE, NULL},
+	};
 	json_object *params = json_object_new_object();
 	cli_param_text(params, "kind", arguments_value(arguments, "kind"));
-	show_table_init(
-	        &table, " |>GENERATION|KIND|VERSION|>ENTRIES|>SIZE|ACTIVATED (UTC)|NAME|ERROR");
-	int status = cli_list(cli, "pattern.list", params, limit, print_patterns, &table);
-	show_table_release(&table);
-	return status;
+	return cli_list(cli, arguments, "pattern.list", params, columns, SK_COUNT(columns));
 }
 
 int pattern_activate(struct cli *cli, const struct arguments *arguments)

@@ -10,38 +10,19 @@
 
 /* `sekisho rule …`: the user-defined lists of approved and blocked URLs. */
 
-static void print_rules(void *context, json_object *items)
-{
-	struct show_table *table = context;
-	for (size_t i = 0; i < json_object_array_length(items); i++) {
-		json_object *rule = json_object_array_get_idx(items, i), *time = NULL;
-		struct buf cell;
-		buf_init(&cell, 256);
-		show_table_member(table, rule, "id");
-		show_table_member(table, rule, "list");
-		show_table_member(table, rule, "kind");
-		show_table_member(table, rule, "enabled");
-		json_object_object_get_ex(rule, "expires", &time);
-		show_time(&cell, time, "never");
-		show_table_take(table, &cell);
-		show_table_member(table, rule, "hits");
-		show_table_member(table, rule, "pattern");
-		show_table_member(table, rule, "targets");
-		show_table_member(table, rule, "comment");
-		buf_release(&cell);
-	}
-	if (show_table_print(table) != 0) {
-		fputs("sekisho: memory is short\n", stderr);
-	}
-}
-
 int rule_list(struct cli *cli, const struct arguments *arguments)
 {
-	struct show_table table;
-	size_t limit = cli_limit(cli, arguments, CLI_LIST_PRESET);
-	if (limit == 0) {
-		return CLI_USAGE;
-	}
+	static const struct show_column columns[] = {
+	        {">ID", "id", SHOW_VALUE, NULL},
+	        {"LIST", "list", SHOW_VALUE, NULL},
+	        {"KIND", "kind", SHOW_VALUE, NULL},
+	        {"ON", "enabled", SHOW_VALUE, NULL},
+	        {"EXPIRES (UTC)", "expires", SHOW_TIME, "never"},
+	        {">HITS", "hits", SHOW_VALUE, NULL},
+	        {"PATTERN", "pattern", SHOW_VALUE, NULL},
+	        {"FOR", "targets", SHOW_VALUE, NULL},
+	        {"COMMENT", "comment", SHOW_VALUE, NULL},
+	};
 	json_object *params = json_object_new_object();
 	cli_param_text(params, "list", arguments_value(arguments, "list"));
 	cli_param_text(params, "search", arguments_value(arguments, "search"));
@@ -49,10 +30,7 @@ int rule_list(struct cli *cli, const struct arguments *arguments)
 		json_object_object_add(params, "enabled",
 		        json_object_new_boolean(arguments_has(arguments, "enabled")));
 	}
-	show_table_init(&table, ">ID|LIST|KIND|ON|EXPIRES (UTC)|>HITS|PATTERN|FOR|COMMENT");
-	int status = cli_list(cli, "rule.list", params, limit, print_rules, &table);
-	show_table_release(&table);
-	return status;
+	return cli_list(cli, arguments, "rule.list", params, columns, SK_COUNT(columns));
 }
 
 int rule_show(struct cli *cli, const struct arguments *arguments)
@@ -209,20 +187,23 @@ int rule_edit(struct cli *cli, const struct arguments *arguments)
 
 int rule_remove(struct cli *cli, const struct arguments *arguments)
 {
-	json_object *params = json_object_new_object(), *result = NULL, *removed = NULL;
-	int status = cli_param_ids(cli, params, "ids", arguments, 0);
-	if (status != CLI_DONE) {
-		json_object_put(params);
-		return status;
+	return cli_remove(cli, arguments, "rule.remove");
+}
+
+/* ": pattern: …", from the column and the text of a refused line's error. */
+static void show_reason(struct buf *text, json_object *item)
+{
+	json_object *error = NULL, *field = NULL;
+	json_object_object_get_ex(item, "error", &error);
+	if (!json_object_is_type(error, json_type_object)) {
+		return;
 	}
-	status = cli_call(cli, "rule.remove", params, &result);
-	if (status == CLI_DONE) {
-		json_object_object_get_ex(result, "removed", &removed);
-		status = cli_print_change(cli, result, "%" PRId64 " of %zu removed.",
-		        json_object_get_int64(removed), arguments->word_count);
+	buf_add_literal(text, ": ");
+	if (json_object_object_get_ex(error, "field", &field)) {
+		show_value(text, field);
+		buf_add_literal(text, ": ");
 	}
-	json_object_put(result);
-	return status;
+	show_member(text, error, "text");
 }
 
 /* What the server refused: items are objects or texts. */
@@ -240,8 +221,7 @@ static void print_refusals(json_object *result)
 		if (json_object_is_type(item, json_type_object)) {
 			buf_add_literal(&text, "line ");
 			show_member(&text, item, "line");
-			buf_add_literal(&text, ": ");
-			show_member(&text, item, "text");
+			show_reason(&text, item);
 		} else {
 			show_value(&text, item);
 		}

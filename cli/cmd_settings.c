@@ -11,6 +11,11 @@
 
 int settings_get(struct cli *cli, const struct arguments *arguments)
 {
+	static const struct show_column columns[] = {
+	        {"NAME", NULL, SHOW_VALUE, NULL},
+	        {"VALUE", NULL, SHOW_VALUE, NULL},
+	        {"DEFAULT", NULL, SHOW_VALUE, NULL},
+	};
 	json_object *params = json_object_new_object(), *result = NULL, *settings = NULL;
 	struct show_table table;
 	if (arguments->word_count > 0) {
@@ -29,7 +34,7 @@ int settings_get(struct cli *cli, const struct arguments *arguments)
 		json_object_put(result);
 		return CLI_DONE;
 	}
-	show_table_init(&table, "NAME|VALUE|DEFAULT");
+	show_table_init(&table, columns, SK_COUNT(columns));
 	if (json_object_object_get_ex(result, "settings", &settings)) {
 		json_object_object_foreach(settings, name, setting)
 		{

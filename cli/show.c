@@ -5,6 +5,7 @@
 #include <wchar.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/utf8.h"
 
 #define CELL_MAX (256 * 1024)
 #define TABLE_MAX (64 * 1024 * 1024)
@@ -16,46 +17,19 @@ static bool is_hidden(uint32_t c)
 	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
 }
 
-/* One character of UTF-8 at `at`: its length, or 0 when it is none. */
-static size_t decode(const unsigned char *at, size_t left, uint32_t *ret_c)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t length = at[0] < 0x80             ? 1
-	                : (at[0] & 0xe0) == 0xc0 ? 2
-	                : (at[0] & 0xf0) == 0xe0 ? 3
-	                : (at[0] & 0xf8) == 0xf0 ? 4
-	                                         : 0;
-	if (length == 0 || length > left) {
-		return 0;
-	}
-	uint32_t c = length == 1 ? at[0] : at[0] & (0xffu >> (length + 1));
-	for (size_t i = 1; i < length; i++) {
-		if ((at[i] & 0xc0) != 0x80) {
-			return 0;
-		}
-		c = c << 6 | (at[i] & 0x3f);
-	}
-	if (c < least[length] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) {
-		return 0;
-	}
-	*ret_c = c;
-	return length;
-}
-
 void show_clean(struct buf *buf, const char *text, size_t length)
 {
-	const unsigned char *bytes = (const unsigned char *)text;
 	for (size_t i = 0; i < length;) {
-		uint32_t c;
-		size_t size = decode(bytes + i, length - i, &c);
+		size_t size = utf8_check(text + i, length - i);
+		uint32_t c = size > 0 ? utf8_decode(text + i, size) : 0;
 		if (size == 0 || (size == 1 && is_hidden(c))) {
-			buf_add_format(buf, "\\x%02x", bytes[i]);
+			buf_add_format(buf, "\\x%02x", (unsigned char)text[i]);
 			i++;
 		} else if (is_hidden(c)) {
 			buf_add_format(buf, "\\u%04" PRIx32, c);
 			i += size;
 		} else {
-			buf_add(buf, bytes + i, size);
+			buf_add(buf, text + i, size);
 			i += size;
 		}
 	}
@@ -63,12 +37,10 @@ void show_clean(struct buf *buf, const char *text, size_t length)
 
 size_t show_width(const char *text, size_t length)
 {
-	const unsigned char *bytes = (const unsigned char *)text;
 	size_t width = 0;
 	for (size_t i = 0; i < length;) {
-		uint32_t c;
-		size_t size = decode(bytes + i, length - i, &c);
-		int places = size > 0 ? wcwidth((wchar_t)c) : 1;
+		size_t size = utf8_check(text + i, length - i);
+		int places = size > 0 ? wcwidth((wchar_t)utf8_decode(text + i, size)) : 1;
 		width += places > 0 ? (size_t)places : 0;
 		i += size > 0 ? size : 1;
 	}
@@ -145,21 +117,15 @@ void show_size(struct buf *buf, json_object *value)
 	buf_add_format(buf, unit > 0 ? "%.1f %s" : "%.0f %s", size, units[unit]);
 }
 
-void show_table_init(struct show_table *table, const char *heading)
+void show_table_init(struct show_table *table, const struct show_column *columns, size_t count)
 {
-	*table = (struct show_table){0};
+	*table = (struct show_table){.columns = columns,
+	        .column_count = count < SHOW_COLUMNS_MAX ? count : SHOW_COLUMNS_MAX};
 	buf_init(&table->text, TABLE_MAX);
-	size_t columns = 1;
-	for (const char *at = heading; *at != '\0'; at++) {
-		columns += *at == '|';
-	}
-	table->column_count = columns < SHOW_COLUMNS_MAX ? columns : SHOW_COLUMNS_MAX;
 	for (size_t i = 0; i < table->column_count; i++) {
-		size_t length = strcspn(heading, "|");
-		table->right[i] = heading[0] == '>';
-		size_t skip = table->right[i] ? 1 : 0;
-		show_table_cell(table, heading + skip, length - skip);
-		heading += length + 1;
+		const char *heading = columns[i].heading;
+		heading += heading[0] == '>';
+		show_table_cell(table, heading, strlen(heading));
 	}
 }
 
@@ -180,14 +146,15 @@ void show_table_cell(struct show_table *table, const char *text, size_t length)
 	buf_add_char(&table->text, '\0');
 }
 
-void show_table_take(struct show_table *table, struct buf *cell)
+/* A cell from a buffer, which is released. */
+static void take_cell(struct show_table *table, struct buf *cell)
 {
 	if (buf_status(cell) != 0) {
 		show_table_cell(table, "?", 1);
 	} else {
 		show_table_cell(table, cell->data, cell->length);
 	}
-	buf_clear(cell);
+	buf_release(cell);
 }
 
 void show_table_member(struct show_table *table, json_object *row, const char *name)
@@ -195,8 +162,33 @@ void show_table_member(struct show_table *table, json_object *row, const char *n
 	struct buf cell;
 	buf_init(&cell, CELL_MAX);
 	show_member(&cell, row, name);
-	show_table_take(table, &cell);
-	buf_release(&cell);
+	take_cell(table, &cell);
+}
+
+void show_table_row(struct show_table *table, json_object *item)
+{
+	for (size_t i = 0; i < table->column_count; i++) {
+		const struct show_column *column = &table->columns[i];
+		json_object *value = NULL;
+		struct buf cell;
+		buf_init(&cell, CELL_MAX);
+		json_object_object_get_ex(item, column->member, &value);
+		switch (column->kind) {
+		case SHOW_VALUE:
+			show_value(&cell, value);
+			break;
+		case SHOW_TIME:
+			show_time(&cell, value, column->absent);
+			break;
+		case SHOW_SIZE:
+			show_size(&cell, value);
+			break;
+		case SHOW_MARK:
+			buf_add_text(&cell, json_object_get_boolean(value) ? "*" : "");
+			break;
+		}
+		take_cell(table, &cell);
+	}
 }
 
 static void print_blanks(size_t count)
@@ -215,14 +207,15 @@ int show_table_print(struct show_table *table)
 		size_t length = strlen(at);
 		size_t missing = table->widths[column] - show_width(at, length);
 		bool is_last = column + 1 == table->column_count;
-		if (table->right[column]) {
+		bool right = table->columns[column].heading[0] == '>';
+		if (right) {
 			print_blanks(missing);
 		}
 		fwrite(at, 1, length, stdout);
 		if (is_last) {
 			putchar('\n');
 		} else {
-			print_blanks(2 + (table->right[column] ? 0 : missing));
+			print_blanks(2 + (right ? 0 : missing));
 		}
 		at += length + 1;
 	}

@@ -34,24 +34,38 @@ void show_size(struct buf *buf, json_object *value);
  * Columns: cells are added row by row and printed together, each as wide as its longest cell. The
  * last column is not padded. When memory is short, show_table_print says so by its result.
  */
+enum show_kind {
+	SHOW_VALUE, /* as show_member makes it */
+	SHOW_TIME,
+	SHOW_SIZE,
+	SHOW_MARK /* "*" for true */
+};
+
+struct show_column {
+	const char *heading; /* a '>' before it aligns the column to the right */
+	const char *member; /* of an item, for show_table_row */
+	enum show_kind kind;
+	const char *absent; /* SHOW_TIME: what stands for none */
+};
+
 #define SHOW_COLUMNS_MAX 16
 struct show_table {
+	const struct show_column *columns;
 	size_t column_count;
-	bool right[SHOW_COLUMNS_MAX]; /* numbers: aligned to the right */
 	size_t widths[SHOW_COLUMNS_MAX];
 	struct buf text; /* all cells, NUL behind each */
 	size_t cell_count;
 };
 
-/* `heading`: "ID|LIST|PATTERN"; a '>' before a name aligns it to the right. */
-void show_table_init(struct show_table *table, const char *heading);
+/* `columns` must outlive the table; at most SHOW_COLUMNS_MAX. */
+void show_table_init(struct show_table *table, const struct show_column *columns, size_t count);
 void show_table_release(struct show_table *table);
 /* A cell of text that is clean already. */
 void show_table_cell(struct show_table *table, const char *text, size_t length);
-/* The same from a buffer, which is empty then. */
-void show_table_take(struct show_table *table, struct buf *cell);
 /* A cell as show_member makes it. */
 void show_table_member(struct show_table *table, json_object *row, const char *name);
+/* A row: the member of each column. */
+void show_table_row(struct show_table *table, json_object *item);
 /* Prints all rows on standard output and forgets them, but not the widths; the heading only once. 0
  * or -ENOMEM. */
 int show_table_print(struct show_table *table);

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include <openssl/bio.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "job/csv.h"
 
 #include <errno.h>

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include <errno.h>
 #include <string.h>
 
@@ -61,7 +59,7 @@ int compile_rules_run(struct job *job)
 	if (status == 0) {
 		status = policy_open(file, &policy, &job->error);
 		if (status != 0) {
-			lookup_file_unref(file);
+			lookup_file_close(file);
 		}
 	}
 	if (status == 0) {

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "job/kinds.h"
 
 #include <stddef.h>

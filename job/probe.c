@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include <curl/curl.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>

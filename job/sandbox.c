@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "job/sandbox.h"
 
 #include <errno.h>

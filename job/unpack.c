@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
@@ -111,7 +109,7 @@ static int verify(struct job *job)
 		status = file_pattern_open(file, &files, &job->error);
 	}
 	if (status != 0) {
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		return error_prefix(&job->error, "the pattern is refused");
 	}
 	if (web != NULL) {

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "keeper/guardian.h"
 
 #include <errno.h>

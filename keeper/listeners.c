@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "keeper/listeners.h"
 
 #include <arpa/inet.h>

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/base/file.h"
+#include "lib/base/utf8.h"
 #include "lib/data/rating.h"
 #include "lib/lookup/lookup_file.h"
 
@@ -44,7 +45,7 @@ static int open_kind(
 		status = file_pattern_open(file, &pattern->files, error);
 	}
 	if (status != 0) {
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		return status;
 	}
 	pattern->info = kind == LOOKUP_KIND_WEB ? web_pattern_info(pattern->web)
@@ -85,35 +86,12 @@ void command_close(struct command_pattern *pattern)
 	file_pattern_close(pattern->files);
 }
 
-/* Bytes of the UTF-8 character at the beginning, 0 when it is none. */
-static size_t character_size(const unsigned char *at, size_t left)
-{
-	unsigned char first = at[0];
-	if (first < 0x80) {
-		return 1;
-	}
-	size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-	unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-	unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-	if (first < 0xc2 || first > 0xf4 || size > left) {
-		return 0;
-	}
-	for (size_t i = 1; i < size; i++) {
-		if (at[i] < low || at[i] > high) {
-			return 0;
-		}
-		low = 0x80;
-		high = 0xbf;
-	}
-	return size;
-}
-
 void command_print_string(FILE *out, const char *text, size_t length)
 {
 	fputc('"', out);
 	for (size_t i = 0; i < length;) {
 		unsigned char c = (unsigned char)text[i];
-		size_t size = character_size((const unsigned char *)text + i, length - i);
+		size_t size = utf8_check(text + i, length - i);
 		if (c == '"' || c == '\\') {
 			fputc('\\', out);
 			fputc(c, out);

@@ -255,7 +255,7 @@ static int ask_web(struct compile *compile, struct output *output, uint64_t *ret
 	}
 	status = web_pattern_open(file, &pattern, compile->error);
 	if (status != 0) {
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		error_prefix(compile->error, "the built %s is not good", output->name);
 		return SK_E_CORRUPT;
 	}
@@ -349,7 +349,7 @@ static int write_files(struct compile *compile, struct output *ret_output)
 	if (status == 0) {
 		status = file_pattern_open(file, &pattern, compile->error);
 		if (status != 0) {
-			lookup_file_unref(file);
+			lookup_file_close(file);
 			status = SK_E_CORRUPT;
 		}
 	}

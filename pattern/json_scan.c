@@ -5,6 +5,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/number.h"
+#include "lib/base/utf8.h"
 
 /* What json_look gives at the end. */
 #define JSON_NONE 256
@@ -81,28 +82,8 @@ static void json_add(struct json_scan *scan, const char *bytes, size_t size)
 
 static void json_add_code(struct json_scan *scan, uint32_t code)
 {
-	char bytes[4];
-	size_t size;
-	if (code < 0x80) {
-		bytes[0] = (char)code;
-		size = 1;
-	} else if (code < 0x800) {
-		bytes[0] = (char)(0xc0 | code >> 6);
-		bytes[1] = (char)(0x80 | (code & 0x3f));
-		size = 2;
-	} else if (code < 0x10000) {
-		bytes[0] = (char)(0xe0 | code >> 12);
-		bytes[1] = (char)(0x80 | (code >> 6 & 0x3f));
-		bytes[2] = (char)(0x80 | (code & 0x3f));
-		size = 3;
-	} else {
-		bytes[0] = (char)(0xf0 | code >> 18);
-		bytes[1] = (char)(0x80 | (code >> 12 & 0x3f));
-		bytes[2] = (char)(0x80 | (code >> 6 & 0x3f));
-		bytes[3] = (char)(0x80 | (code & 0x3f));
-		size = 4;
-	}
-	json_add(scan, bytes, size);
+	char bytes[UTF8_MAX];
+	json_add(scan, bytes, utf8_encode(code, bytes));
 }
 
 static int json_end_early(struct json_scan *scan, int byte)
@@ -191,7 +172,7 @@ static int json_escape(struct json_scan *scan)
  * UTF-8. */
 static int json_utf8(struct json_scan *scan, int first)
 {
-	char bytes[4];
+	char bytes[UTF8_MAX];
 	int more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
 	int low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
 	int high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;

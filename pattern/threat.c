@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/attribute.h"
+#include "lib/base/utf8.h"
 
 /* In the order in which they are looked for. */
 static const struct {
@@ -82,27 +83,11 @@ enum threat_kind threat_kind_of_name(const char *name, size_t length)
 	return best < SK_COUNT(threat_words) ? threat_words[best].kind : THREAT_OTHER;
 }
 
-/* Bytes of the character at the beginning, 0 when it is none of UTF-8. */
-static size_t threat_character(const unsigned char *at, size_t left)
+/* Bytes of the character at the beginning, 0 when it is none of UTF-8 or a control character. */
+static size_t threat_character(const char *at, size_t left)
 {
-	unsigned char first = at[0];
-	if (first < 0x80) {
-		return first >= ' ' && first != 0x7f ? 1 : 0;
-	}
-	size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-	unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-	unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-	if (first < 0xc2 || first > 0xf4 || size > left) {
-		return 0;
-	}
-	for (size_t i = 1; i < size; i++) {
-		if (at[i] < low || at[i] > high) {
-			return 0;
-		}
-		low = 0x80;
-		high = 0xbf;
-	}
-	return size;
+	unsigned char first = (unsigned char)at[0];
+	return first < ' ' || first == 0x7f ? 0 : utf8_check(at, left);
 }
 
 void threat_clean_name(const char *name, size_t length, char ret_name[LIMIT_THREAT_NAME + 1])
@@ -116,7 +101,7 @@ void threat_clean_name(const char *name, size_t length, char ret_name[LIMIT_THRE
 		length--;
 	}
 	for (size_t i = 0; i < length;) {
-		size_t size = threat_character((const unsigned char *)name + i, length - i);
+		size_t size = threat_character(name + i, length - i);
 		size_t used = size > 0 ? size : 1;
 		if (written + used > LIMIT_THREAT_NAME) {
 			break;

@@ -46,7 +46,7 @@ static void section_unref(struct section *section)
 	mem_free(section);
 }
 
-/* The file as the thing that its role needs; takes over the reference to `file` on success. */
+/* The file as the thing that its role needs; takes over `file` on success. */
 static int section_open(struct section *section, struct lookup_file *file, struct error *error)
 {
 	switch (section->role) {
@@ -92,12 +92,12 @@ static int section_load(enum section_role role, const struct link_section *annou
 		return status;
 	}
 	if (memcmp(lookup_file_checksum(file), announced->checksum, SHA256_SIZE) != 0) {
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		return error_set(error, SK_E_CORRUPT, "not the file that was announced");
 	}
 	struct section *section = mem_new(1, sizeof(*section));
 	if (section == NULL) {
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		return error_set_code(error, -ENOMEM, "section");
 	}
 	section->references = 1;
@@ -106,7 +106,7 @@ static int section_load(enum section_role role, const struct link_section *annou
 	memcpy(section->checksum, announced->checksum, SHA256_SIZE);
 	status = section_open(section, file, error);
 	if (status != 0) {
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		mem_free(section);
 		return status;
 	}
@@ -151,6 +151,24 @@ static int open_sections(struct generation *generation, const struct link_publis
 	}
 	return next == count ? 0
 	                     : error_set(error, SK_E_PROTOCOL, "more descriptors than sections");
+}
+
+static bool keywords_fit(const struct keyword_set *keywords, const struct policy *policy)
+{
+	return keywords == NULL || (policy != NULL && keyword_set_fits(keywords, policy));
+}
+
+/* Keywords name entries of their policy by index, an overlay names those of its base. */
+static int check_together(const struct snapshot *snapshot, struct error *error)
+{
+	if (snapshot->overlay != NULL && !policy_fits(snapshot->overlay, snapshot->base)) {
+		return error_set(error, SK_E_CORRUPT, "the overlay is of another base");
+	}
+	if (!keywords_fit(snapshot->base_keywords, snapshot->base) ||
+	        !keywords_fit(snapshot->overlay_keywords, snapshot->overlay)) {
+		return error_set(error, SK_E_CORRUPT, "the keywords are of other rules");
+	}
+	return 0;
 }
 
 /* ---- the generation ---- */
@@ -234,6 +252,9 @@ int generation_new(const struct link_publish *publish, const int *descriptors, s
 	int status = open_sections(generation, publish, descriptors, count, before, error);
 	if (status == 0) {
 		make_snapshot(generation);
+		status = check_together(&generation->snapshot, error);
+	}
+	if (status == 0) {
 		status = make_scratches(generation);
 		if (status != 0) {
 			error_set_code(error, status, "scratch memory");

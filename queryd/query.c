@@ -29,7 +29,8 @@ static void copy_word(char *word, const struct http_text *field)
 	word[length] = '\0';
 }
 
-void query_read_words(struct query *query)
+/* Reads the client's words from the header once; `who` is complete then. */
+static void read_words(struct query *query)
 {
 	if (query->words_known) {
 		return;
@@ -53,7 +54,7 @@ static void set_who(struct query *query)
 	query->who.domain = NULL;
 	if (fields[HTTP_FIELD_CLIENT_NAME].data != NULL ||
 	        fields[HTTP_FIELD_CLIENT_DOMAIN].data != NULL) {
-		query_read_words(query);
+		read_words(query);
 		query->who.computer = query->space->words[WORD_COMPUTER];
 		query->who.domain = query->space->words[WORD_DOMAIN];
 	}
@@ -120,7 +121,7 @@ void query_log_verdict(
 	if (SK_LIKELY(!verdict->bad && !access)) {
 		return;
 	}
-	query_read_words(query);
+	read_words(query);
 	char(*words)[LIMIT_CLIENT_WORD + 1] = query->space->words;
 	uint32_t length = url->length < EVENT_URL_MAX ? url->length : EVENT_URL_MAX;
 	struct link_event event = {.kind = EVENT_BLOCKED,

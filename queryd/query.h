@@ -140,9 +140,6 @@ void query_add_explanation(struct query *query);
 void query_begin_answer(struct query *query, enum answer_media media, const char *max_age,
         struct answer_place *ret_place);
 
-/* Reads the client's words from the header once; `who` is complete then. */
-void query_read_words(struct query *query);
-
 /* Counts and logs one URL that was decided. */
 void query_count_verdict(struct query *query, const struct url_verdict *verdict);
 void query_log_verdict(

@@ -104,6 +104,36 @@ static struct http_text entry_text(struct query *query, size_t index)
 	return (struct http_text){place, (uint32_t)json_unescape(entry, place)};
 }
 
+/* The entries group by group: `prepare` starts the memory accesses of those from `first` on and
+ * says how many make the group, `answer` decides the one number `index` of it. Inline, so that both
+ * are called by name. */
+static inline int answer_entries(struct query *query,
+        size_t (*prepare)(struct query *query, size_t first),
+        void (*answer)(struct query *query, size_t index), enum problem bad_entry)
+{
+	struct answer_place place;
+	query_begin_answer(query, ANSWER_JSON, NULL, &place);
+	buf_add_literal(query->out, "{\"results\":[");
+	for (size_t done = 0; done < query->entry_count;) {
+		size_t count = prepare(query, done);
+		for (size_t i = 0; i < count; i++) {
+			const char *error = query->space->errors[i];
+			if (done + i > 0) {
+				buf_add_char(query->out, ',');
+			}
+			if (SK_UNLIKELY(error != NULL)) {
+				answer_add_entry_error(query->out, bad_entry, error);
+			} else {
+				answer(query, i);
+			}
+		}
+		done += count;
+	}
+	buf_add_literal(query->out, "]}");
+	answer_end(query->out, &place);
+	return 0;
+}
+
 /* ---- URLs ---- */
 
 /* Canonicalizes entries until the group is full or its text space ends; starts their memory
@@ -132,43 +162,22 @@ static size_t prepare_urls(struct query *query, size_t first)
 	return count;
 }
 
-static void answer_urls(struct query *query, size_t count, bool first)
+static void answer_url(struct query *query, size_t index)
 {
 	static const char name[] = ANSWER_NAME("url");
-	struct query_space *space = query->space;
-	const struct snapshot *snapshot = &query->generation->snapshot;
-	for (size_t i = 0; i < count; i++) {
-		if (!first || i > 0) {
-			buf_add_char(query->out, ',');
-		}
-		if (SK_UNLIKELY(space->errors[i] != NULL)) {
-			answer_add_entry_error(query->out, PROBLEM_BAD_URL, space->errors[i]);
-			continue;
-		}
-		const struct url_query *url = &space->url_queries[i];
-		struct url_verdict verdict;
-		verdict_decide_url(
-		        snapshot, query->scratch, url, &query->who, query->expiry_time, &verdict);
-		answer_add_url(query->out, name, sizeof(name) - 1, url->url.text, url->url.length,
-		        &verdict, query->generation);
-		query_count_verdict(query, &verdict);
-		query_log_verdict(query, &url->url, &verdict);
-	}
+	const struct url_query *url = &query->space->url_queries[index];
+	struct url_verdict verdict;
+	verdict_decide_url(&query->generation->snapshot, query->scratch, url, &query->who,
+	        query->expiry_time, &verdict);
+	answer_add_url(query->out, name, sizeof(name) - 1, url->url.text, url->url.length, &verdict,
+	        query->generation);
+	query_count_verdict(query, &verdict);
+	query_log_verdict(query, &url->url, &verdict);
 }
 
 int query_step_bulk_urls(struct query *query)
 {
-	struct answer_place place;
-	query_begin_answer(query, ANSWER_JSON, NULL, &place);
-	buf_add_literal(query->out, "{\"results\":[");
-	for (size_t done = 0; done < query->entry_count;) {
-		size_t count = prepare_urls(query, done);
-		answer_urls(query, count, done == 0);
-		done += count;
-	}
-	buf_add_literal(query->out, "]}");
-	answer_end(query->out, &place);
-	return 0;
+	return answer_entries(query, prepare_urls, answer_url, PROBLEM_BAD_URL);
 }
 
 /* ---- digests ---- */
@@ -196,36 +205,16 @@ static size_t prepare_digests(struct query *query, size_t first)
 	return count;
 }
 
-static void answer_digests(struct query *query, size_t count, bool first)
+static void answer_digest(struct query *query, size_t index)
 {
-	struct query_space *space = query->space;
-	const struct snapshot *snapshot = &query->generation->snapshot;
-	for (size_t i = 0; i < count; i++) {
-		if (!first || i > 0) {
-			buf_add_char(query->out, ',');
-		}
-		if (SK_UNLIKELY(space->errors[i] != NULL)) {
-			answer_add_entry_error(query->out, PROBLEM_BAD_DIGEST, space->errors[i]);
-			continue;
-		}
-		struct file_verdict verdict;
-		verdict_decide_file(snapshot, &space->digests[i], query->expiry_time, &verdict);
-		answer_add_file(query->out, &space->digests[i], &verdict, query->generation);
-		query_count_file_verdict(query, &verdict);
-	}
+	const struct digest *digest = &query->space->digests[index];
+	struct file_verdict verdict;
+	verdict_decide_file(&query->generation->snapshot, digest, query->expiry_time, &verdict);
+	answer_add_file(query->out, digest, &verdict, query->generation);
+	query_count_file_verdict(query, &verdict);
 }
 
 int query_step_bulk_digests(struct query *query)
 {
-	struct answer_place place;
-	query_begin_answer(query, ANSWER_JSON, NULL, &place);
-	buf_add_literal(query->out, "{\"results\":[");
-	for (size_t done = 0; done < query->entry_count;) {
-		size_t count = prepare_digests(query, done);
-		answer_digests(query, count, done == 0);
-		done += count;
-	}
-	buf_add_literal(query->out, "]}");
-	answer_end(query->out, &place);
-	return 0;
+	return answer_entries(query, prepare_digests, answer_digest, PROBLEM_BAD_DIGEST);
 }

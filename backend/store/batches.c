@@ -8,7 +8,9 @@ enum {
 	BATCHES_COUNT,
 	BATCHES_RECOVER,
 	SWEEP_UNDONE,
-	SWEEP_HIDDEN
+	SWEEP_HIDDEN,
+	SWEEP_LAST,
+	SWEEP_DIGESTS
 };
 
 const char *const store_batches_sql[] = {
@@ -20,16 +22,21 @@ const char *const store_batches_sql[] = {
         [BATCHES_GET] = "SELECT state, floor, created, revision FROM batches WHERE id = ?1",
         [BATCHES_SET] = "UPDATE batches SET state = ?2, revision = ?3 WHERE id = ?1",
         [BATCHES_COUNT] = "SELECT count(*), ifnull(sum(kind = 2 AND enabled), 0) FROM rules"
-                          " WHERE batch = ?1 AND batch > 0",
+                          " INDEXED BY rules_batch WHERE batch = ?1 AND batch > 0",
         [BATCHES_RECOVER] = "UPDATE batches SET state = 2 WHERE state = 0",
-        [SWEEP_UNDONE] = "DELETE FROM rules WHERE id IN (SELECT r.id FROM batches b"
-                         " JOIN rules r ON r.batch = b.id AND r.batch > 0"
-                         " WHERE b.state = 2 AND b.revision <= ?1 LIMIT ?2)",
+        [SWEEP_UNDONE] =
+                "DELETE FROM rules WHERE id IN (SELECT r.id FROM batches b"
+                " CROSS JOIN rules r INDEXED BY rules_batch ON r.batch = b.id AND r.batch > 0"
+                " WHERE b.state = 2 AND b.revision <= ?1 LIMIT ?2)",
         /* An undo brings back what the last replacing batch hides, never what one before it hid. */
         [SWEEP_HIDDEN] = "DELETE FROM rules WHERE id IN (SELECT id FROM rules WHERE id <"
                          " ifnull((SELECT floor FROM batches WHERE state = 1 AND floor > 0"
                          " AND revision <= ?1 ORDER BY floor DESC LIMIT 1 OFFSET 1), 0)"
                          " ORDER BY id LIMIT ?2)",
+        [SWEEP_LAST] = "SELECT digest FROM digests WHERE digest > ?1 ORDER BY digest"
+                       " LIMIT 1 OFFSET ?2",
+        [SWEEP_DIGESTS] = "DELETE FROM digests WHERE digest > ?1 AND digest <= ?2"
+                          " AND id NOT IN (SELECT id FROM rules)",
         NULL,
 };
 
@@ -107,6 +114,31 @@ int batches_sweep(struct store *store, int64_t base_revision, int limit, int *re
 		}
 	}
 	return 0;
+}
+
+int batches_sweep_digests(struct store *store, int limit, int64_t *at, struct error *error)
+{
+	sqlite3_stmt *last = store->statements[STORE_BATCHES][SWEEP_LAST];
+	sqlite3_bind_int64(last, 1, *at);
+	sqlite3_bind_int(last, 2, limit);
+	int status = database_row(&store->database, last, error);
+	if (status < 0) {
+		return status;
+	}
+	int64_t end = INT64_MAX;
+	if (status == 1) {
+		end = sqlite3_column_int64(last, 0);
+		sqlite3_reset(last);
+	}
+	sqlite3_stmt *sweep = store->statements[STORE_BATCHES][SWEEP_DIGESTS];
+	sqlite3_bind_int64(sweep, 1, *at);
+	sqlite3_bind_int64(sweep, 2, end);
+	status = database_run(&store->database, sweep, error);
+	if (status != 0) {
+		return status;
+	}
+	*at = end;
+	return end != INT64_MAX;
 }
 
 int batches_recover(struct store *store, struct error *error)

@@ -40,6 +40,11 @@ int batches_count(struct store *store, int64_t id, int64_t *ret_rows, int64_t *r
 int batches_sweep(struct store *store, int64_t base_revision, int limit, int *ret_deleted,
         struct error *error) SK_MUST_USE;
 
+/* The digests of rules that are gone, `limit` at a time in their order: `*at` starts as INT64_MIN.
+ * 1 while there is more, 0 at the end. */
+int batches_sweep_digests(
+        struct store *store, int limit, int64_t *at, struct error *error) SK_MUST_USE;
+
 /* At start-up: pending batches are left from a crash; they become undone. */
 int batches_recover(struct store *store, struct error *error) SK_MUST_USE;
 

@@ -253,6 +253,12 @@ int database_commit(struct database *database, struct error *error)
 	return status;
 }
 
+int database_set_full(struct database *database, bool full, struct error *error)
+{
+	return run_once(
+	        database, full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL", error);
+}
+
 void database_rollback(struct database *database)
 {
 	if (database->handle != NULL && !sqlite3_get_autocommit(database->handle)) {

@@ -1,6 +1,7 @@
 #ifndef BACKEND_STORE_DATABASE_H
 #define BACKEND_STORE_DATABASE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,6 +51,10 @@ int database_begin(struct database *database, struct error *error) SK_MUST_USE;
 int database_commit(struct database *database, struct error *error) SK_MUST_USE;
 /* Nothing happens when no transaction is open. */
 void database_rollback(struct database *database);
+
+/* Between transactions of a writer: are commits on disk when they return (synchronous FULL), or
+ * later, in order (NORMAL)? */
+int database_set_full(struct database *database, bool full, struct error *error) SK_MUST_USE;
 
 /* Runs a bound statement that gives no rows, and resets it. 0, SK_E_EXISTS (a constraint),
  * -ENOSPC, -EIO, SK_E_DATABASE. */

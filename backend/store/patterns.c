@@ -13,7 +13,6 @@ enum {
 	PATTERNS_ACTIVATE,
 	PATTERNS_ERROR,
 	PATTERNS_GET,
-	PATTERNS_ACTIVE,
 	PATTERNS_PREVIOUS,
 	PATTERNS_EACH,
 	PATTERNS_OLD
@@ -31,7 +30,6 @@ const char *const store_patterns_sql[] = {
                               " WHERE generation = ?1",
         [PATTERNS_ERROR] = "UPDATE patterns SET error = ?2 WHERE generation = ?1",
         [PATTERNS_GET] = "SELECT " COLUMNS " FROM patterns WHERE generation = ?1",
-        [PATTERNS_ACTIVE] = "SELECT " COLUMNS " FROM patterns WHERE kind = ?1 AND active = 1",
         [PATTERNS_PREVIOUS] = "SELECT " COLUMNS " FROM patterns WHERE kind = ?1 AND active = 0"
                               " AND activated > 0 ORDER BY activated DESC LIMIT 1",
         [PATTERNS_EACH] = "SELECT " COLUMNS " FROM patterns WHERE generation < ?1"
@@ -129,13 +127,6 @@ int patterns_get(
 {
 	sqlite3_bind_int64(store->statements[STORE_PATTERNS][PATTERNS_GET], 1, generation);
 	return get_one(store, PATTERNS_GET, ret_row, error);
-}
-
-int patterns_active(struct store *store, enum pattern_kind kind, struct pattern_row *ret_row,
-        struct error *error)
-{
-	sqlite3_bind_int(store->statements[STORE_PATTERNS][PATTERNS_ACTIVE], 1, kind);
-	return get_one(store, PATTERNS_ACTIVE, ret_row, error);
 }
 
 int patterns_previous(struct store *store, enum pattern_kind kind, struct pattern_row *ret_row,

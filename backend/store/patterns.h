@@ -31,8 +31,6 @@ int patterns_set_error(
 /* SK_E_NOT_FOUND. */
 int patterns_get(struct store *store, int64_t generation, struct pattern_row *ret_row,
         struct error *error) SK_MUST_USE;
-int patterns_active(struct store *store, enum pattern_kind kind, struct pattern_row *ret_row,
-        struct error *error) SK_MUST_USE;
 /* The one that was active before the present one. */
 int patterns_previous(struct store *store, enum pattern_kind kind, struct pattern_row *ret_row,
         struct error *error) SK_MUST_USE;

@@ -19,6 +19,7 @@ enum {
 	RULES_BURY,
 	RULES_GET,
 	RULES_SAME,
+	RULES_ADD_DIGEST,
 	RULES_CHANGED,
 	RULES_CHANGED_BATCH,
 	RULES_REMOVED,
@@ -31,28 +32,31 @@ enum {
 
 const char *const store_rules_sql[] = {
         [RULES_ADD] = "INSERT INTO rules(list, kind, pattern, targets, enabled, comment, expires,"
-                      " created, changed, problem, batch, revision, digest)"
-                      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                      " created, changed, problem, batch, revision)"
+                      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         [RULES_UPDATE] = "UPDATE rules SET list = ?1, kind = ?2, pattern = ?3, targets = ?4,"
                          " enabled = ?5, comment = ?6, expires = ?7, changed = ?9,"
-                         " problem = ?10, revision = ?12, digest = ?13 WHERE id = ?14",
+                         " problem = ?10, revision = ?12 WHERE id = ?13",
         [RULES_DELETE] = "DELETE FROM rules AS r WHERE r.id = ?1 AND " VISIBLE,
         [RULES_BURY] = "INSERT OR REPLACE INTO removed VALUES(?1, ?2, ?3)",
         [RULES_GET] = "SELECT " RULE_COLUMNS ", ifnull(h.hits, 0), ifnull(h.last, 0)"
                       " FROM rules r LEFT JOIN hits h ON h.list = r.list AND h.id = r.id"
                       " WHERE r.id = ?1 AND " VISIBLE,
-        [RULES_SAME] = "SELECT " RULE_COLUMNS " FROM rules r WHERE r.digest = ?1 AND r.id <> ?2"
-                       " AND r.id >= ?3 AND (r.batch = ?4 OR " VISIBLE ")",
-        [RULES_CHANGED] = "SELECT " RULE_COLUMNS " FROM rules r WHERE r.revision > 0"
-                          " AND r.revision > ?1 AND " VISIBLE " ORDER BY r.id",
+        [RULES_SAME] = "SELECT " RULE_COLUMNS " FROM digests d JOIN rules r ON r.id = d.id"
+                       " WHERE d.digest = ?1 AND r.id <> ?2 AND r.id >= ?3 AND " VISIBLE,
+        [RULES_ADD_DIGEST] = "INSERT OR IGNORE INTO digests VALUES(?1, ?2)",
+        [RULES_CHANGED] = "SELECT " RULE_COLUMNS " FROM rules r INDEXED BY rules_revision"
+                          " WHERE r.revision > 0 AND r.revision > ?1 AND " VISIBLE " ORDER BY r.id",
         [RULES_CHANGED_BATCH] =
-                "SELECT " RULE_COLUMNS " FROM batches c JOIN rules r"
-                " ON r.batch = c.id AND r.batch > 0 WHERE c.revision > ?1"
+                "SELECT " RULE_COLUMNS " FROM batches c CROSS JOIN rules r"
+                " INDEXED BY rules_batch ON r.batch = c.id AND r.batch > 0 WHERE c.revision > ?1"
                 " AND c.state = 1 AND r.revision <= ?1 AND r.id >= " FLOOR " ORDER BY r.id",
         [RULES_REMOVED] = "SELECT id FROM removed WHERE object = ?2 AND revision > ?1",
-        [RULES_UNDONE] = "SELECT r.id FROM batches c JOIN rules r ON r.batch = c.id AND"
+        [RULES_UNDONE] = "SELECT r.id FROM batches c CROSS JOIN rules r INDEXED BY"
+                         " rules_batch ON r.batch = c.id AND"
                          " r.batch > 0 WHERE c.revision > ?1 AND c.state = 2",
-        [RULES_TOUCHED] = "SELECT id FROM rules WHERE revision > 0 AND revision > ?1",
+        [RULES_TOUCHED] = "SELECT id FROM rules INDEXED BY rules_revision"
+                          " WHERE revision > 0 AND revision > ?1",
         [OBJECTS_TOUCHED] = "SELECT id FROM objects WHERE revision > ?1",
         [REMOVED_TRIM] = "DELETE FROM removed WHERE revision <= ?1",
         [RULES_COUNT] = "SELECT count(*), ifnull(sum(r.kind = 2 AND r.enabled), 0) FROM rules r"
@@ -95,8 +99,8 @@ void rule_row_read(sqlite3_stmt *statement, struct rule_row *ret_row)
 	};
 }
 
-/* What finds rules that say the same. Not secret: only administrators state rules. */
-static int64_t digest_of(const struct rule_row *row)
+/* Not secret: only administrators state rules. */
+int64_t rules_digest(const struct rule_row *row)
 {
 	static const struct siphash_key key = {0x73656b6973686f31, 0x72756c6573000001};
 	struct siphash state;
@@ -108,14 +112,13 @@ static int64_t digest_of(const struct rule_row *row)
 	return (int64_t)siphash_finish(&state).low;
 }
 
-static int check_same(struct store *store, const struct rule_row *row, int64_t digest,
-        int64_t floor, struct error *error)
+int rules_check_same(struct store *store, const struct rule_row *row, int64_t digest, int64_t floor,
+        struct error *error)
 {
 	sqlite3_stmt *same = store->statements[STORE_RULES][RULES_SAME];
 	sqlite3_bind_int64(same, 1, digest);
 	sqlite3_bind_int64(same, 2, row->id);
 	sqlite3_bind_int64(same, 3, floor);
-	sqlite3_bind_int64(same, 4, row->batch > 0 ? row->batch : -1);
 	int status;
 	while ((status = database_row(&store->database, same, error)) == 1) {
 		struct rule_row other;
@@ -132,7 +135,7 @@ static int check_same(struct store *store, const struct rule_row *row, int64_t d
 	return status;
 }
 
-static void bind_row(sqlite3_stmt *statement, const struct rule_row *row, int64_t digest)
+static void bind_row(sqlite3_stmt *statement, const struct rule_row *row)
 {
 	sqlite3_bind_int(statement, 1, row->list);
 	sqlite3_bind_int(statement, 2, row->kind);
@@ -146,41 +149,59 @@ static void bind_row(sqlite3_stmt *statement, const struct rule_row *row, int64_
 	database_bind_text(statement, 10, row->problem);
 	sqlite3_bind_int64(statement, 11, row->batch);
 	sqlite3_bind_int64(statement, 12, row->revision);
-	sqlite3_bind_int64(statement, 13, digest);
 }
 
-int rules_add(struct store *store, const struct rule_row *row, int64_t floor, int64_t *ret_id,
-        struct error *error)
+int rules_add_digest(struct store *store, int64_t digest, int64_t id, struct error *error)
 {
-	int64_t digest = digest_of(row);
-	int status = check_same(store, row, digest, floor, error);
-	if (status != 0) {
-		return status;
-	}
+	sqlite3_stmt *add = store->statements[STORE_RULES][RULES_ADD_DIGEST];
+	sqlite3_bind_int64(add, 1, digest);
+	sqlite3_bind_int64(add, 2, id);
+	return database_run(&store->database, add, error);
+}
+
+int rules_add_row(
+        struct store *store, const struct rule_row *row, int64_t *ret_id, struct error *error)
+{
 	sqlite3_stmt *add = store->statements[STORE_RULES][RULES_ADD];
-	bind_row(add, row, digest);
-	status = database_run(&store->database, add, error);
+	bind_row(add, row);
+	int status = database_run(&store->database, add, error);
 	if (status == 0) {
 		*ret_id = sqlite3_last_insert_rowid(store->database.handle);
 	}
 	return status;
 }
 
+int rules_add(struct store *store, const struct rule_row *row, int64_t *ret_id, struct error *error)
+{
+	int64_t digest = rules_digest(row), id = 0;
+	int status = rules_check_same(store, row, digest, 0, error);
+	if (status == 0) {
+		status = rules_add_row(store, row, &id, error);
+	}
+	if (status == 0) {
+		status = rules_add_digest(store, digest, id, error);
+	}
+	if (status == 0) {
+		*ret_id = id;
+	}
+	return status;
+}
+
 int rules_update(struct store *store, const struct rule_row *row, struct error *error)
 {
-	int64_t digest = digest_of(row);
-	int status = check_same(store, row, digest, 0, error);
+	int64_t digest = rules_digest(row);
+	int status = rules_check_same(store, row, digest, 0, error);
 	if (status != 0) {
 		return status;
 	}
 	sqlite3_stmt *update = store->statements[STORE_RULES][RULES_UPDATE];
-	bind_row(update, row, digest);
-	sqlite3_bind_int64(update, 14, row->id);
+	bind_row(update, row);
+	sqlite3_bind_int64(update, 13, row->id);
 	status = database_run(&store->database, update, error);
 	if (status == 0 && sqlite3_changes(store->database.handle) == 0) {
 		return error_set(error, SK_E_NOT_FOUND, "rule %lld", (long long)row->id);
 	}
-	return status;
+	return status == 0 ? rules_add_digest(store, digest, row->id, error) : status;
 }
 
 int rules_remove(struct store *store, int64_t id, struct error *error)

@@ -24,12 +24,25 @@ struct rule_row {
 enum { VISIT_FULL = 1, VISIT_AGAIN = 2 };
 typedef int rule_visit_fn(void *context, const struct rule_row *row);
 
-/* Within a change: a new rule; its id. SK_E_EXISTS when a visible rule (or one of the same batch)
- * has the same list, kind, pattern and targets. `row->batch` and `row->revision` are stored as
- * given; the caller sets revision to the change's, or 0 for a row of a batch. `floor`: rules below
- * it do not count as the same (a batch that replaces them). */
-int rules_add(struct store *store, const struct rule_row *row, int64_t floor, int64_t *ret_id,
+/* Within a change: a new rule; its id. SK_E_EXISTS when a visible rule has the same list, kind,
+ * pattern and targets. The caller sets revision to the change's. */
+int rules_add(struct store *store, const struct rule_row *row, int64_t *ret_id,
         struct error *error) SK_MUST_USE;
+
+/*
+ * The same in steps, for imports. Which rules say the same is found by a digest of what they say;
+ * digests that come in their order go into the table at the cost of a sequential write, those of a
+ * million rules in any order would write every page of it a thousand times.
+ */
+int64_t rules_digest(const struct rule_row *row);
+/* SK_E_EXISTS when a visible rule with an id of at least `floor` says the same. */
+int rules_check_same(struct store *store, const struct rule_row *row, int64_t digest, int64_t floor,
+        struct error *error) SK_MUST_USE;
+int rules_add_row(struct store *store, const struct rule_row *row, int64_t *ret_id,
+        struct error *error) SK_MUST_USE;
+int rules_add_digest(
+        struct store *store, int64_t digest, int64_t id, struct error *error) SK_MUST_USE;
+
 /* All of the row but created and batch. SK_E_EXISTS, SK_E_NOT_FOUND. */
 int rules_update(struct store *store, const struct rule_row *row, struct error *error) SK_MUST_USE;
 /* SK_E_NOT_FOUND when there is no visible rule of that id. */

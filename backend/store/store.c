@@ -1,5 +1,6 @@
 #include "backend/store/store.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend/store/schema.h"
@@ -85,9 +86,33 @@ int store_set_meta(struct store *store, enum store_meta meta, int64_t value, str
 	return status;
 }
 
+/* Every other transaction is on disk when it is committed. */
+static void end_lazy(struct store *store)
+{
+	struct error error = {0};
+	if (store->lazy && database_set_full(&store->database, true, &error) != 0) {
+		abort(); /* going on would lose what is acknowledged */
+	}
+	store->lazy = false;
+}
+
 int store_begin_quiet(struct store *store, struct error *error)
 {
 	return database_begin(&store->database, error);
+}
+
+int store_begin_lazy(struct store *store, struct error *error)
+{
+	int status = database_set_full(&store->database, false, error);
+	if (status != 0) {
+		return status;
+	}
+	store->lazy = true;
+	status = database_begin(&store->database, error);
+	if (status != 0) {
+		end_lazy(store);
+	}
+	return status;
 }
 
 int store_begin(struct store *store, struct error *error)
@@ -101,39 +126,28 @@ int store_begin(struct store *store, struct error *error)
 		status = store_set_meta(
 		        store, META_GENERATION, store->meta[META_GENERATION] + 1, error);
 	}
-	if (status != 0) {
-		store_rollback(store);
-	}
-	return status;
+	return status != 0 ? store_end(store, status, error) : 0;
 }
 
-int store_commit(struct store *store, struct error *error)
+int store_end(struct store *store, int status, struct error *error)
 {
-	int status = database_commit(&store->database, error);
-	if (status != 0) {
+	if (status == 0) {
+		status = database_commit(&store->database, error);
+	}
+	if (status == 0) {
+		memcpy(store->committed, store->meta, sizeof(store->meta));
+	} else {
+		database_rollback(&store->database);
 		memcpy(store->meta, store->committed, sizeof(store->meta));
-		return status;
 	}
-	memcpy(store->committed, store->meta, sizeof(store->meta));
-	return 0;
-}
-
-void store_rollback(struct store *store)
-{
-	database_rollback(&store->database);
-	memcpy(store->meta, store->committed, sizeof(store->meta));
+	end_lazy(store);
+	return status;
 }
 
 int store_next_generation(struct store *store, struct error *error)
 {
 	int status = store_begin(store, error);
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
-	if (status != 0) {
-		store_rollback(store);
-	}
-	return status;
+	return store_end(store, status, error);
 }
 
 int store_reader_open(const char *path, struct store_reader *ret_reader, struct error *error)

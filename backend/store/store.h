@@ -46,22 +46,30 @@ struct store {
 	sqlite3_stmt *statements[STORE_GROUP_COUNT][STORE_STATEMENTS_MAX];
 	int64_t meta[META_COUNT]; /* as committed, or as changed by the open change */
 	int64_t committed[META_COUNT];
+	bool lazy; /* the open transaction is */
 };
 
+/* Opens "<path>/config.db" for writing, made or brought to the present schema; store_close frees.
+ */
 int store_open(const char *path, struct store *ret_store, struct error *error) SK_MUST_USE;
 void store_close(struct store *store);
 
-/* A change: a transaction with a new revision and generation. Everything in it is durable when
- * store_commit returned 0, and undone when it did not. */
+/* A change: a transaction with a new revision and generation. */
 int store_begin(struct store *store, struct error *error) SK_MUST_USE;
-int store_commit(struct store *store, struct error *error) SK_MUST_USE;
-void store_rollback(struct store *store);
+
+/* The end of any transaction: commits when `status` is 0. Everything in it is durable when it
+ * returns 0; what failed, here or before, is returned, and everything undone. */
+int store_end(struct store *store, int status, struct error *error) SK_MUST_USE;
 
 /* A change that only counts up: a generation number of its own for what no stored change caused. */
 int store_next_generation(struct store *store, struct error *error) SK_MUST_USE;
 
 /* A transaction that changes nothing that is published (hits, jobs, rows of a pending batch). */
 int store_begin_quiet(struct store *store, struct error *error) SK_MUST_USE;
+
+/* The same for rows that count only after a later change: they need not be on disk when it is
+ * committed, only before that change, which makes them so. */
+int store_begin_lazy(struct store *store, struct error *error) SK_MUST_USE;
 
 /* Within a change. */
 int store_set_meta(

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "lib/base/buf.h"
 
 #include <errno.h>

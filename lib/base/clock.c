@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "lib/base/clock.h"
 
 #include <stddef.h>

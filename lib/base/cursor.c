@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "lib/base/cursor.h"
 
 #include "lib/base/bytes.h"

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "lib/base/error.h"
 
 #include <stdarg.h>

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "lib/base/file.h"
 
 #include <errno.h>
@@ -77,7 +75,8 @@ int file_write_all(int fd, const void *data, size_t length)
 	return 0;
 }
 
-int file_sync_folder_of(const char *path)
+/* fsync of the folder that holds `path`. */
+static int sync_folder_of(const char *path)
 {
 	char folder[PATH_MAX];
 	const char *slash = strrchr(path, '/');
@@ -155,7 +154,7 @@ int file_replace_finish(const char *path, const char *temporary, int fd, struct 
 		file_replace_abort(temporary, -1);
 		return error_set_code(error, status, "cannot put %s in place", path);
 	}
-	int status = file_sync_folder_of(path);
+	int status = sync_folder_of(path);
 	if (status != 0) {
 		return error_set_code(error, status, "cannot make the folder of %s durable", path);
 	}

@@ -30,9 +30,6 @@ int file_replace_finish(
         const char *path, const char *temporary, int fd, struct error *error) SK_MUST_USE;
 void file_replace_abort(const char *temporary, int fd);
 
-/* fsync of the folder that holds `path`. */
-int file_sync_folder_of(const char *path) SK_MUST_USE;
-
 /* mkdir -p for the last component only; an existing folder is success, its mode untouched. */
 int file_make_folder(const char *path, mode_t mode) SK_MUST_USE;
 

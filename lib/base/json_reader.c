@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "lib/base/json_reader.h"
 
 #include <string.h>
@@ -338,21 +336,6 @@ int json_reader_next(struct json_reader *reader, enum json_token *ret_token)
 		break;
 	}
 	return SK_E_SYNTAX;
-}
-
-int json_reader_skip(struct json_reader *reader, enum json_token token)
-{
-	if (token != JSON_OBJECT && token != JSON_ARRAY) {
-		return 0;
-	}
-	uint32_t outside = reader->depth - 1;
-	while (reader->depth > outside) {
-		int status = json_reader_next(reader, &token);
-		if (status != 0) {
-			return status;
-		}
-	}
-	return 0;
 }
 
 /* ---- texts ---- */

@@ -56,9 +56,6 @@ static inline size_t json_reader_position(const struct json_reader *reader)
 	return (size_t)(reader->at - reader->start);
 }
 
-/* Skips the value that begins with `token`, which was read last. 0 or as json_reader_next. */
-int json_reader_skip(struct json_reader *reader, enum json_token token) SK_MUST_USE;
-
 /* Undoes the escapes of a text that the reader gave out, into `space` (text->length bytes always
  * suffice; it may be the text's own memory). Returns the length. */
 size_t json_unescape(const struct json_text *text, char *space);

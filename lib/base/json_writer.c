@@ -1,9 +1,6 @@
-#include "config.h"
-
 #include "lib/base/json_writer.h"
 
 #include "lib/base/bytes.h"
-#include "lib/base/error.h"
 #include "lib/base/utf8.h"
 
 #define ONES UINT64_C(0x0101010101010101)
@@ -129,107 +126,4 @@ void json_add_ascii(struct buf *buf, const char *text, size_t length)
 		return;
 	}
 	json_add_string(buf, text, length);
-}
-
-/* ---- structure ---- */
-
-static void before_value(struct json_writer *writer)
-{
-	if (writer->comma && !writer->after_name) {
-		buf_add_char(writer->buf, ',');
-	}
-	writer->comma = true;
-	writer->after_name = false;
-}
-
-static void open_level(struct json_writer *writer, char mark)
-{
-	before_value(writer);
-	if (writer->depth == JSON_WRITER_DEPTH_MAX) {
-		writer->buf->status = SK_E_LIMIT;
-		return;
-	}
-	writer->depth++;
-	writer->comma = false;
-	buf_add_char(writer->buf, mark);
-}
-
-static void close_level(struct json_writer *writer, char mark)
-{
-	if (writer->depth == 0) {
-		writer->buf->status = SK_E_INTERNAL;
-		return;
-	}
-	writer->depth--;
-	writer->comma = true;
-	buf_add_char(writer->buf, mark);
-}
-
-void json_write_object(struct json_writer *writer)
-{
-	open_level(writer, '{');
-}
-
-void json_write_object_end(struct json_writer *writer)
-{
-	close_level(writer, '}');
-}
-
-void json_write_array(struct json_writer *writer)
-{
-	open_level(writer, '[');
-}
-
-void json_write_array_end(struct json_writer *writer)
-{
-	close_level(writer, ']');
-}
-
-void json_write_name(struct json_writer *writer, const char *name)
-{
-	if (writer->comma) {
-		buf_add_char(writer->buf, ',');
-	}
-	json_add_string(writer->buf, name, strlen(name));
-	buf_add_char(writer->buf, ':');
-	writer->after_name = true;
-}
-
-void json_write_string(struct json_writer *writer, const char *text, size_t length)
-{
-	before_value(writer);
-	json_add_string(writer->buf, text, length);
-}
-
-void json_write_text(struct json_writer *writer, const char *text)
-{
-	if (text == NULL) {
-		json_write_null(writer);
-		return;
-	}
-	json_write_string(writer, text, strlen(text));
-}
-
-void json_write_u64(struct json_writer *writer, uint64_t value)
-{
-	before_value(writer);
-	buf_add_u64(writer->buf, value);
-}
-
-void json_write_i64(struct json_writer *writer, int64_t value)
-{
-	before_value(writer);
-	buf_add_i64(writer->buf, value);
-}
-
-void json_write_bool(struct json_writer *writer, bool value)
-{
-	before_value(writer);
-	buf_add_text(writer->buf, value ? "true" : "false");
-}
-
-void json_write_null(struct json_writer *writer)
-{
-	before_value(writer);
-	buf_add_literal(writer->buf, "null");
 }

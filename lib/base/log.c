@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "lib/base/log.h"
 
 #include <stdarg.h>

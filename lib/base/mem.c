@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "lib/base/mem.h"
 
 #include <stdint.h>

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "lib/base/number.h"
 
 #include "lib/base/error.h"

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "lib/base/sha256.h"
 
 #include <openssl/evp.h>

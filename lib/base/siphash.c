@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "lib/base/siphash.h"
 
 #include "lib/base/bytes.h"

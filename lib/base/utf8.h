@@ -35,6 +35,17 @@ static inline size_t utf8_check(const char *text, size_t length)
 	return size;
 }
 
+/* The code of the character of `size` bytes (as utf8_check gave it) at `text`. */
+static inline uint32_t utf8_decode(const char *text, size_t size)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	uint32_t code = size == 1 ? at[0] : at[0] & (0xffu >> (size + 1));
+	for (size_t i = 1; i < size; i++) {
+		code = code << 6 | (at[i] & 0x3f);
+	}
+	return code;
+}
+
 /* Writes the character `code` (a valid one) to `out`; returns its size. */
 static inline size_t utf8_encode(uint32_t code, char *out)
 {

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "lib/link/job_kind.h"
 
 #include <stddef.h>

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "lib/link/keeper_control.h"
 
 #include <errno.h>

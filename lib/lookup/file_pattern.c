@@ -118,7 +118,7 @@ int file_pattern_open(
 void file_pattern_close(struct file_pattern *pattern)
 {
 	if (pattern != NULL) {
-		lookup_file_unref(pattern->file);
+		lookup_file_close(pattern->file);
 		mem_free(pattern);
 	}
 }

@@ -19,11 +19,12 @@ struct file_value {
 
 struct file_pattern;
 
-/* Takes over the caller's reference to `file` on success. */
+/* Takes over `file` on success. */
 int file_pattern_open(struct lookup_file *file, struct file_pattern **ret_pattern,
         struct error *error) SK_MUST_USE;
 void file_pattern_close(struct file_pattern *pattern); /* NULL allowed */
 
+/* The pattern's own. */
 const struct pattern_info *file_pattern_info(const struct file_pattern *pattern);
 const struct lookup_file *file_pattern_file(const struct file_pattern *pattern);
 

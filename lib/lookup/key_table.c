@@ -269,26 +269,6 @@ static struct lookup_key whole_key(
 	        (part.high << (64 - shift)) | (part.low >> shift)};
 }
 
-void key_table_at(const struct key_table *table, uint32_t index, struct lookup_key *ret_key,
-        uint32_t *ret_value)
-{
-	/* The last bucket that starts at or before `index`: later ones that start there too are
-	 * empty before it. */
-	size_t low = 0;
-	size_t high = (size_t)1 << table->fanout_bits;
-	while (high - low > 1) {
-		size_t middle = low + (high - low) / 2;
-		if (bucket_start(table, middle) <= index) {
-			low = middle;
-		} else {
-			high = middle;
-		}
-	}
-	const unsigned char *record = table->records + (size_t)index * table->stride;
-	*ret_key = whole_key(table, record, low);
-	*ret_value = bytes_get_le32(record + table->stored) & table->value_mask;
-}
-
 bool key_table_next(const struct key_table *table, struct key_table_walk *walk,
         struct lookup_key *ret_key, uint32_t *ret_value)
 {

@@ -68,11 +68,8 @@ void key_table_prefetch_slot(const struct key_table *table, struct lookup_key ke
 /* The value of `key`, or KEY_TABLE_NONE. */
 uint32_t key_table_find(const struct key_table *table, struct lookup_key key) SK_HOT;
 
-/* Key (bits that the table keeps, the rest zero) and value of the record number `index` < count. */
-void key_table_at(const struct key_table *table, uint32_t index, struct lookup_key *ret_key,
-        uint32_t *ret_value);
-
-/* Going through all records in order. Start with {0}; false at the end. */
+/* Going through all records in order: key (bits that the table keeps, the rest zero) and value.
+ * Start with {0}; false at the end. */
 struct key_table_walk {
 	uint32_t index;
 	uint32_t bucket;

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <openssl/evp.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,7 +20,6 @@
 #define READ_PIECE ((size_t)256 << 10)
 
 struct lookup_file {
-	atomic_uint references;
 	bool owned; /* data is from mem_map_large */
 	const unsigned char *data;
 	size_t size;
@@ -180,7 +178,7 @@ static int file_new(const unsigned char *data, size_t size, bool owned,
 	if (file == NULL) {
 		return error_set_code(error, -ENOMEM, "cannot keep it");
 	}
-	*file = (struct lookup_file){.references = 1, .owned = owned, .data = data, .size = size};
+	*file = (struct lookup_file){.owned = owned, .data = data, .size = size};
 	int status = check_table(file, error);
 	if (status != 0) {
 		mem_free(file);
@@ -251,24 +249,14 @@ int lookup_file_over(const void *data, size_t size, enum lookup_kind kind,
 	return file_new(bytes, size, false, ret_file, error);
 }
 
-struct lookup_file *lookup_file_ref(struct lookup_file *file)
+void lookup_file_close(struct lookup_file *file)
 {
-	/* Whoever gives a reference on has one: nothing is to be ordered. */
-	atomic_fetch_add_explicit(&file->references, 1, memory_order_relaxed);
-	return file;
-}
-
-void lookup_file_unref(struct lookup_file *file)
-{
-	/* Reads of all others come before the release of the memory. */
-	if (file == NULL ||
-	        atomic_fetch_sub_explicit(&file->references, 1, memory_order_acq_rel) != 1) {
-		return;
+	if (file != NULL) {
+		if (file->owned) {
+			mem_unmap_large((void *)(uintptr_t)file->data, file->size);
+		}
+		mem_free(file);
 	}
-	if (file->owned) {
-		mem_unmap_large((void *)(uintptr_t)file->data, file->size);
-	}
-	mem_free(file);
 }
 
 size_t lookup_file_size(const struct lookup_file *file)

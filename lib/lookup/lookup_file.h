@@ -12,8 +12,7 @@
  * A lookup file: header, chunk table, chunks, SHA-256 of it all (docs/pattern-format.md). It is
  * immutable. A file that is open has been verified completely: sizes, order, checksum; the readers
  * of its chunks need no further checks against damage, only against the query.
- *
- * Reference-counted (atomic): workers of several generations share one file.
+ * Any number of threads may read it.
  */
 enum lookup_kind {
 	LOOKUP_KIND_WEB = 1, /* Web Blocking Pattern: web_pattern.h */
@@ -28,7 +27,7 @@ struct lookup_file;
  * Reads all of `fd` (from offset 0, its size taken by fstat) into memory of our own, which later
  * changes of the file cannot reach, and verifies it: container, checksum, and that it is of `kind`.
  * SK_E_CORRUPT, SK_E_VERSION, SK_E_LIMIT, -errno; `error` says what is wrong with which part.
- * `fd` stays the caller's. The result has one reference.
+ * `fd` stays the caller's. lookup_file_close frees the result.
  */
 int lookup_file_load(int fd, enum lookup_kind kind, struct lookup_file **ret_file,
         struct error *error) SK_MUST_USE;
@@ -37,8 +36,7 @@ int lookup_file_load(int fd, enum lookup_kind kind, struct lookup_file **ret_fil
 int lookup_file_over(const void *data, size_t size, enum lookup_kind kind,
         struct lookup_file **ret_file, struct error *error) SK_MUST_USE;
 
-struct lookup_file *lookup_file_ref(struct lookup_file *file);
-void lookup_file_unref(struct lookup_file *file); /* NULL allowed */
+void lookup_file_close(struct lookup_file *file); /* NULL allowed */
 
 size_t lookup_file_size(const struct lookup_file *file);
 const unsigned char *lookup_file_checksum(const struct lookup_file *file); /* SHA256_SIZE bytes */

@@ -284,7 +284,7 @@ int policy_open(struct lookup_file *file, struct policy **ret_policy, struct err
 void policy_close(struct policy *policy)
 {
 	if (policy != NULL) {
-		lookup_file_unref(policy->file);
+		lookup_file_close(policy->file);
 		mem_free(policy);
 	}
 }

@@ -1,7 +1,5 @@
 #include <errno.h>
-#include <string.h>
 
-#include "lib/base/bytes.h"
 #include "lib/base/limits.h"
 #include "lib/base/mem.h"
 #include "lib/lookup/host_filter.h"
@@ -10,11 +8,6 @@
 #include "lib/lookup/radix_sort.h"
 #include "lib/lookup/web_entries.h"
 #include "lib/lookup/web_format.h"
-
-/* The text of an entry: length of the host, its highest bit set for an address; length of path
- * and query; the text. */
-#define TEXT_HEADER_SIZE 4
-#define HOST_IS_ADDRESS 0x8000u
 
 int web_builder_new(const struct siphash_key *key, struct web_builder **ret_builder)
 {
@@ -37,29 +30,6 @@ void web_builder_free(struct web_builder *builder)
 		mem_free(builder->excludes);
 		mem_free(builder);
 	}
-}
-
-void web_entry_url(
-        const struct web_builder *builder, const struct web_entry *entry, struct url *ret_url)
-{
-	const unsigned char *text =
-	        text_arena_at(&builder->texts, entry->low_place & WEB_PLACE_MASK);
-	unsigned host = bytes_get_le16(text);
-	uint32_t host_length = host & ~HOST_IS_ADDRESS;
-	uint32_t rest = bytes_get_le16(text + 2);
-	const char *path = (const char *)text + TEXT_HEADER_SIZE + host_length;
-	const char *query = memchr(path, '?', rest);
-	uint32_t path_length = query != NULL ? (uint32_t)(query - path) : rest;
-	*ret_url = (struct url){
-	        .text = (const char *)text + TEXT_HEADER_SIZE,
-	        .length = host_length + rest,
-	        .host_length = host_length,
-	        .path_start = host_length,
-	        .path_length = path_length,
-	        .query_length = rest - path_length,
-	        /* Which address does not matter to those who ask. */
-	        .address.family = (host & HOST_IS_ADDRESS) != 0 ? ADDRESS_V4 : ADDRESS_NONE,
-	};
 }
 
 /* Room for one more item in an array that grows by half. */
@@ -106,11 +76,9 @@ static int intern_value(
 int web_builder_add(
         struct web_builder *builder, const struct url *url, const struct web_value *value)
 {
-	uint32_t rest = url->path_length + url->query_length;
+	struct web_entry entry;
 	uint32_t index;
-	uint64_t place;
-	if (url->host_length >= HOST_IS_ADDRESS || rest > UINT16_MAX ||
-	        builder->count >= KEY_TABLE_COUNT_MAX) {
+	if (builder->count >= KEY_TABLE_COUNT_MAX) {
 		return SK_E_LIMIT;
 	}
 	int status = intern_value(builder, value, &index);
@@ -118,28 +86,14 @@ int web_builder_add(
 		status = make_room((void **)&builder->entries, builder->count, &builder->capacity,
 		        sizeof(*builder->entries));
 	}
-	if (status != 0) {
-		return status;
+	if (status == 0) {
+		status = web_entry_make(builder, url, index, &entry);
 	}
-	unsigned char *text =
-	        text_arena_add(&builder->texts, TEXT_HEADER_SIZE + url->host_length + rest, &place);
-	if (text == NULL) {
-		return -ENOMEM;
+	if (status == 0) {
+		builder->entries[builder->count++] = entry;
+		builder->sorted = false;
 	}
-	unsigned flag = url->address.family != ADDRESS_NONE ? HOST_IS_ADDRESS : 0;
-	bytes_put_le16(text, (uint16_t)(url->host_length | flag));
-	bytes_put_le16(text + 2, (uint16_t)rest);
-	memcpy(text + TEXT_HEADER_SIZE, url->text + url->host_start, url->host_length);
-	memcpy(text + TEXT_HEADER_SIZE + url->host_length, url->text + url->path_start, rest);
-	struct lookup_key key = lookup_key_from_hash(
-	        siphash(&builder->key, text + TEXT_HEADER_SIZE, url->host_length + rest));
-	builder->entries[builder->count++] = (struct web_entry){
-	        .high = key.high,
-	        .low_place = (key.low & ~WEB_PLACE_MASK) | place,
-	        .value = index,
-	};
-	builder->sorted = false;
-	return 0;
+	return status;
 }
 
 int web_builder_add_prefix(struct web_builder *builder, const struct address_prefix *prefix,

@@ -15,8 +15,9 @@
 #include "lib/lookup/web_values.h"
 
 /*
- * The inside of the web builder; its parts are web_builder.c (adding, writing), web_merge.c (equal
- * entries, excludes), web_cover.c (entries that a less specific one covers) and web_prefixes.c.
+ * The inside of the web builder; its parts are web_builder.c (adding, writing), web_entries.c (an
+ * entry and its text), web_merge.c (equal entries, excludes), web_cover.c (entries that a less
+ * specific one covers) and web_prefixes.c.
  *
  * An entry is 24 bytes and its text. Two expressions count as the same when the 72 bits of their
  * key are, which is all that the file keeps of them. Nothing that was added is changed by writing
@@ -71,6 +72,11 @@ static inline bool web_entry_is_written(const struct web_entry *entry)
 {
 	return entry->merged <= WEB_ENTRY_VALUE_MAX;
 }
+
+/* An entry of the URL with the value of index `value`, its text kept by the builder. SK_E_LIMIT
+ * when the URL is too long, -ENOMEM. */
+int web_entry_make(struct web_builder *builder, const struct url *url, uint32_t value,
+        struct web_entry *ret_entry) SK_MUST_USE;
 
 /* The text of an entry as the part of a URL from the host on; not NUL-terminated. */
 void web_entry_url(

@@ -70,7 +70,7 @@ void web_pattern_close(struct web_pattern *pattern)
 {
 	if (pattern != NULL) {
 		mem_free(pattern->values);
-		lookup_file_unref(pattern->file);
+		lookup_file_close(pattern->file);
 		mem_free(pattern);
 	}
 }

@@ -8,327 +8,60 @@
 #include <json-c/json_object_iterator.h>
 #include <json-c/json_tokener.h>
 
-#include "lib/base/number.h"
+#include "lib/base/json_reader.h"
 
-/* What may come next. */
-enum json_state {
-	WANT_VALUE,
-	WANT_VALUE_OR_END, /* just behind '[' */
-	WANT_NAME,
-	WANT_NAME_OR_END, /* just behind '{' */
-	WANT_COMMA_OR_END,
-	WANT_NOTHING, /* the outermost value is complete */
-};
-
-struct checker {
-	const char *text, *at, *end;
-	struct error *error;
-	size_t members;
-	unsigned depth, depth_max;
-	bool in_object[JSON_TEXT_DEPTH_MAX];
-};
-
-static int refuse(struct checker *checker, const char *what)
+static int refuse(const struct json_reader *reader, const char *what, struct error *error)
 {
-	return error_set(checker->error, SK_E_SYNTAX, "%s at byte %zu", what,
-	        (size_t)(checker->at - checker->text));
+	return error_set(error, SK_E_SYNTAX, "%s at byte %zu", what, json_reader_position(reader));
 }
 
-/* Length of the UTF-8 sequence at `at`, 0 when it is none (overlong, surrogate, above 10FFFF). */
-static size_t utf8_length(const char *at, const char *end)
+static bool has_nul(const struct json_text *text)
 {
-	const unsigned char *b = (const unsigned char *)at;
-	size_t left = (size_t)(end - at);
-	if (b[0] < 0x80) {
-		return 1;
+	const char *end = text->data + text->length;
+	for (const char *at = text->data; text->escaped && at < end; at++) {
+		if (*at == '\\' && *++at == 'u' && memcmp(at, "u0000", 5) == 0) {
+			return true;
+		}
 	}
-	if (b[0] >= 0xc2 && b[0] <= 0xdf && left >= 2 && (b[1] & 0xc0) == 0x80) {
-		return 2;
-	}
-	if ((b[0] & 0xf0) == 0xe0 && left >= 3 && (b[1] & 0xc0) == 0x80 && (b[2] & 0xc0) == 0x80) {
-		bool overlong = b[0] == 0xe0 && b[1] < 0xa0;
-		bool surrogate = b[0] == 0xed && b[1] >= 0xa0;
-		return overlong || surrogate ? 0 : 3;
-	}
-	if (b[0] >= 0xf0 && b[0] <= 0xf4 && left >= 4 && (b[1] & 0xc0) == 0x80 &&
-	        (b[2] & 0xc0) == 0x80 && (b[3] & 0xc0) == 0x80) {
-		bool overlong = b[0] == 0xf0 && b[1] < 0x90;
-		bool beyond = b[0] == 0xf4 && b[1] >= 0x90;
-		return overlong || beyond ? 0 : 4;
-	}
-	return 0;
+	return false;
 }
 
-static int unicode_escape(struct checker *checker, uint32_t *ret_unit)
+static bool is_too_large(const struct json_text *number)
 {
-	/* at the 'u' */
-	if (checker->end - checker->at < 5) {
-		return refuse(checker, "escape is cut");
-	}
-	unsigned char bytes[2];
-	if (number_parse_hex(checker->at + 1, 4, bytes, sizeof(bytes)) != 0) {
-		return refuse(checker, "escape without four digits");
-	}
-	*ret_unit = (uint32_t)bytes[0] << 8 | bytes[1];
-	checker->at += 5;
-	return 0;
-}
-
-static int check_escape(struct checker *checker)
-{
-	checker->at++; /* the backslash */
-	if (checker->at >= checker->end) {
-		return refuse(checker, "string is cut");
-	}
-	if (*checker->at != 'u') {
-		if (memchr("\"\\/bfnrt", *checker->at, 8) == NULL) {
-			return refuse(checker, "unknown escape");
-		}
-		checker->at++;
-		return 0;
-	}
-	uint32_t unit;
-	int status = unicode_escape(checker, &unit);
-	if (status != 0) {
-		return status;
-	}
-	if (unit == 0) {
-		return refuse(checker, "NUL in a string");
-	}
-	if (unit >= 0xdc00 && unit <= 0xdfff) {
-		return refuse(checker, "half of a surrogate pair");
-	}
-	if (unit >= 0xd800 && unit <= 0xdbff) {
-		if (checker->end - checker->at < 2 || checker->at[0] != '\\' ||
-		        checker->at[1] != 'u') {
-			return refuse(checker, "half of a surrogate pair");
-		}
-		checker->at++;
-		status = unicode_escape(checker, &unit);
-		if (status == 0 && (unit < 0xdc00 || unit > 0xdfff)) {
-			return refuse(checker, "half of a surrogate pair");
-		}
-	}
-	return status;
-}
-
-static int check_string(struct checker *checker)
-{
-	checker->at++; /* the quote */
-	while (checker->at < checker->end) {
-		unsigned char c = (unsigned char)*checker->at;
-		if (c == '"') {
-			checker->at++;
-			return 0;
-		}
-		if (c < 0x20) {
-			return refuse(checker, "control character in a string");
-		}
-		if (c == '\\') {
-			int status = check_escape(checker);
-			if (status != 0) {
-				return status;
-			}
-			continue;
-		}
-		size_t length = utf8_length(checker->at, checker->end);
-		if (length == 0) {
-			return refuse(checker, "not UTF-8");
-		}
-		checker->at += length;
-	}
-	return refuse(checker, "string is cut");
-}
-
-static size_t skip_digits(struct checker *checker)
-{
-	const char *start = checker->at;
-	while (checker->at < checker->end && *checker->at >= '0' && *checker->at <= '9') {
-		checker->at++;
-	}
-	return (size_t)(checker->at - start);
-}
-
-static int check_number(struct checker *checker)
-{
-	const char *start = checker->at;
-	if (*checker->at == '-') {
-		checker->at++;
-	}
-	const char *digits = checker->at;
-	size_t count = skip_digits(checker);
-	if (count == 0 || (count > 1 && *digits == '0')) {
-		return refuse(checker, "not a number");
-	}
-	bool integer = true;
-	if (checker->at < checker->end && *checker->at == '.') {
-		integer = false;
-		checker->at++;
-		if (skip_digits(checker) == 0) {
-			return refuse(checker, "not a number");
-		}
-	}
-	if (checker->at < checker->end && (*checker->at == 'e' || *checker->at == 'E')) {
-		integer = false;
-		checker->at++;
-		if (checker->at < checker->end && (*checker->at == '+' || *checker->at == '-')) {
-			checker->at++;
-		}
-		if (skip_digits(checker) == 0) {
-			return refuse(checker, "not a number");
-		}
-	}
 	int64_t value;
-	if (integer && number_parse_i64(start, (size_t)(checker->at - start), INT64_MIN, INT64_MAX,
-	                       &value) != 0) {
-		return refuse(checker, "integer too large");
-	}
-	return 0;
-}
-
-static int check_word(struct checker *checker, const char *word)
-{
-	size_t length = strlen(word);
-	if ((size_t)(checker->end - checker->at) < length ||
-	        memcmp(checker->at, word, length) != 0) {
-		return refuse(checker, "not JSON");
-	}
-	checker->at += length;
-	return 0;
-}
-
-static int open_level(struct checker *checker, enum json_state *state)
-{
-	if (checker->depth >= checker->depth_max) {
-		return refuse(checker, "nested too deep");
-	}
-	bool object = *checker->at == '{';
-	checker->in_object[checker->depth++] = object;
-	checker->at++;
-	*state = object ? WANT_NAME_OR_END : WANT_VALUE_OR_END;
-	return 0;
-}
-
-static enum json_state after_value(const struct checker *checker)
-{
-	return checker->depth == 0 ? WANT_NOTHING : WANT_COMMA_OR_END;
-}
-
-static int close_level(struct checker *checker, enum json_state *state)
-{
-	if (checker->depth == 0 ||
-	        checker->in_object[checker->depth - 1] != (*checker->at == '}')) {
-		return refuse(checker, "wrong bracket");
-	}
-	checker->depth--;
-	checker->at++;
-	*state = after_value(checker);
-	return 0;
-}
-
-static void skip_blanks(struct checker *checker)
-{
-	while (checker->at < checker->end &&
-	        (*checker->at == ' ' || *checker->at == '\t' || *checker->at == '\n' ||
-	                *checker->at == '\r')) {
-		checker->at++;
-	}
-}
-
-static int check_scalar(struct checker *checker)
-{
-	switch (*checker->at) {
-	case '"':
-		return check_string(checker);
-	case 't':
-		return check_word(checker, "true");
-	case 'f':
-		return check_word(checker, "false");
-	case 'n':
-		return check_word(checker, "null");
-	default:
-		return check_number(checker);
-	}
-}
-
-static int check_name(struct checker *checker, enum json_state *state)
-{
-	if (*checker->at != '"') {
-		return refuse(checker, "no member name");
-	}
-	int status = check_string(checker);
-	if (status != 0) {
-		return status;
-	}
-	skip_blanks(checker);
-	if (checker->at >= checker->end || *checker->at != ':') {
-		return refuse(checker, "no ':' behind a member name");
-	}
-	checker->at++;
-	checker->members++;
-	*state = WANT_VALUE;
-	return 0;
-}
-
-static int check_step(struct checker *checker, enum json_state *state)
-{
-	char c = *checker->at;
-	switch (*state) {
-	case WANT_NAME_OR_END:
-	case WANT_NAME:
-		if (c == '}' && *state == WANT_NAME_OR_END) {
-			return close_level(checker, state);
+	for (size_t i = 0; i < number->length; i++) {
+		if (memchr(".eE", number->data[i], 3) != NULL) {
+			return false; /* a fraction has no such limit */
 		}
-		return check_name(checker, state);
-	case WANT_VALUE_OR_END:
-	case WANT_VALUE:
-		if (c == ']' && *state == WANT_VALUE_OR_END) {
-			return close_level(checker, state);
-		}
-		if (c == '{' || c == '[') {
-			return open_level(checker, state);
-		}
-		*state = after_value(checker);
-		return check_scalar(checker);
-	case WANT_COMMA_OR_END:
-		if (c == '}' || c == ']') {
-			return close_level(checker, state);
-		}
-		if (c != ',') {
-			return refuse(checker, "no ',' between values");
-		}
-		checker->at++;
-		*state = checker->in_object[checker->depth - 1] ? WANT_NAME : WANT_VALUE;
-		return 0;
-	case WANT_NOTHING:
-	default:
-		return refuse(checker, "something behind the value");
 	}
+	return json_number_i64(number, INT64_MIN, INT64_MAX, &value) != 0;
 }
 
-int json_text_check(const char *text, size_t length, unsigned depth_max, size_t *ret_members,
+/* Is it what json_text_parse takes, but for members given twice? Counts the members of all
+ * objects. */
+static int check_text(const char *text, size_t length, unsigned depth_max, size_t *ret_members,
         struct error *error)
 {
-	struct checker checker = {.text = text,
-	        .at = text,
-	        .end = text + length,
-	        .error = error,
-	        .depth_max = depth_max < JSON_TEXT_DEPTH_MAX ? depth_max : JSON_TEXT_DEPTH_MAX};
-	enum json_state state = WANT_VALUE;
-	for (;;) {
-		skip_blanks(&checker);
-		if (checker.at >= checker.end) {
-			break;
+	struct json_reader reader;
+	enum json_token token;
+	size_t members = 0;
+	json_reader_init(&reader, text, length);
+	do {
+		if (json_reader_next(&reader, &token) != 0) {
+			return refuse(&reader, reader.reason, error);
 		}
-		int status = check_step(&checker, &state);
-		if (status != 0) {
-			return status;
+		if (reader.depth > depth_max) {
+			return refuse(&reader, "nested too deep", error);
 		}
-	}
-	if (state != WANT_NOTHING) {
-		return refuse(&checker, "text is cut");
-	}
-	*ret_members = checker.members;
+		if (token == JSON_NUMBER && is_too_large(&reader.text)) {
+			return refuse(&reader, "an integer too large", error);
+		}
+		if ((token == JSON_STRING || token == JSON_NAME) && has_nul(&reader.text)) {
+			return refuse(&reader, "a NUL in a string", error);
+		}
+		members += token == JSON_NAME;
+	} while (token != JSON_END);
+	*ret_members = members;
 	return 0;
 }
 
@@ -380,8 +113,8 @@ static size_t count_members(json_object *value)
 int json_text_parse(const char *text, size_t length, unsigned depth_max, json_object **ret_value,
         struct error *error)
 {
-	size_t members;
-	int status = json_text_check(text, length, depth_max, &members, error);
+	size_t members = 0;
+	int status = check_text(text, length, depth_max, &members, error);
 	if (status != 0) {
 		return status;
 	}
@@ -407,4 +140,18 @@ int json_text_parse(const char *text, size_t length, unsigned depth_max, json_ob
 	}
 	*ret_value = value;
 	return 0;
+}
+
+const char *json_member_text(json_object *object, const char *name)
+{
+	json_object *value = NULL;
+	json_object_object_get_ex(object, name, &value);
+	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+}
+
+int64_t json_member_number(json_object *object, const char *name)
+{
+	json_object *value = NULL;
+	json_object_object_get_ex(object, name, &value);
+	return json_object_get_int64(value);
 }

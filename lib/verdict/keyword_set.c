@@ -123,7 +123,7 @@ void keyword_set_close(struct keyword_set *set)
 {
 	if (set != NULL) {
 		(void)hs_free_database(set->database);
-		lookup_file_unref(set->file);
+		lookup_file_close(set->file);
 		mem_free(set);
 	}
 }

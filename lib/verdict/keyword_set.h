@@ -42,7 +42,7 @@ int keyword_set_compile(const struct policy *policy, int fd, keyword_refused_fn 
 
 struct keyword_set;
 
-/* Opens a compiled set (allocates; not on the query path); takes over the reference to `file`. */
+/* Opens a compiled set (allocates; not on the query path); takes over `file` on success. */
 int keyword_set_open(
         struct lookup_file *file, struct keyword_set **ret_set, struct error *error) SK_MUST_USE;
 void keyword_set_close(struct keyword_set *set); /* NULL allowed */

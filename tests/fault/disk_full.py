@@ -66,9 +66,10 @@ def while_full(server, ids):
         expect_storage_error("rule.add", lambda: add(server, 1000 + number))
     expect_storage_error("rule.remove", lambda: server.rpc("rule.remove", {"ids": ids[:1]}))
     expect_storage_error("settings.set", lambda: server.rpc("settings.set", {"values": {"query.block_below": 81}}))
-    status = server.rpc("status.get")
-    if not status["storage"]["error"]:
-        problem(f"the status does not tell: {status['storage']}")
+    try:
+        wait_for(lambda: server.rpc("status.get")["storage"]["error"], 5, "the status tells")
+    except AssertionError:
+        problem(f"the status does not tell: {server.rpc('status.get')['storage']}")
     run = server.cli("rule", "add", "block", "http://cli.example/")
     if run.returncode != 1 or "disk" not in run.stderr:
         problem(f"the command line: {run.returncode}, {run.stderr}")

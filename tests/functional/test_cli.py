@@ -8,6 +8,7 @@ import unittest
 
 from harness import TOP, Server, main, run_program, temporary_folder, wait_for
 
+SUITES = ("asan",)
 EICAR_SHA256 = "275a021bbfb6489e54d471899f7db9d1663fc695ec2fe2a2c4538aabf651fd0f"
 
 
@@ -103,8 +104,9 @@ class Commands(unittest.TestCase):
         text = self.ok("status")
         for word in ("Web reputation", "File reputation", "Web Blocking Pattern", "Smart Scan Pattern", "connected"):
             self.assertIn(word, text)
+        # The workers are counted by what they report, every event.interval_ms.
+        wait_for(lambda: self.json("status")["queryd"]["workers"] == 2, 5, "both workers")
         status = self.json("status")
-        self.assertEqual(status["queryd"]["workers"], 2)
         self.assertTrue(status["services"]["web"]["on"])
         self.assertIsNotNone(status["patterns"]["web"])
 

@@ -80,7 +80,7 @@ static void open_web(const uint8_t *data, size_t size)
 		return;
 	}
 	if (web_pattern_open(file, &pattern, &error) != 0) {
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		return;
 	}
 	touch_info(web_pattern_info(pattern));
@@ -97,7 +97,7 @@ static void open_files(const uint8_t *data, size_t size)
 		return;
 	}
 	if (file_pattern_open(file, &pattern, &error) != 0) {
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		return;
 	}
 	touch_info(file_pattern_info(pattern));

@@ -69,7 +69,7 @@ static void open_policy(const uint8_t *data, size_t size)
 		return;
 	}
 	if (policy_open(file, &policy, &error) != 0) {
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		return;
 	}
 	for (size_t i = 0; i < SK_COUNT(urls); i++) {
@@ -89,7 +89,7 @@ static void open_keywords(const uint8_t *data, size_t size)
 		return;
 	}
 	if (keyword_set_open(file, &set, &error) != 0) {
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		return;
 	}
 	if (keyword_scratch_fit(&scratch, set) == 0) {

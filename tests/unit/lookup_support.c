@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -46,4 +47,17 @@ void test_fix_checksum(unsigned char *data, size_t size)
 	if (size >= SHA256_SIZE) {
 		assert_int_equal(sha256(data, size - SHA256_SIZE, data + size - SHA256_SIZE), 0);
 	}
+}
+
+const char *const test_sources[TEST_SOURCE_COUNT] = {"alpha", "beta", "gamma", "delta"};
+
+void test_keep_conflict(void *context, enum build_conflict_kind kind, const char *text,
+        uint64_t bad_origins, uint64_t good_origins)
+{
+	struct test_conflicts *conflicts = context;
+	conflicts->count++;
+	conflicts->kind = kind;
+	snprintf(conflicts->text, sizeof(conflicts->text), "%s", text);
+	conflicts->bad = bad_origins;
+	conflicts->good = good_origins;
 }

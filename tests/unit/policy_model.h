@@ -335,7 +335,7 @@ static inline int model_open(
 	if (status == 0) {
 		status = policy_open(file, ret_policy, error);
 		if (status != 0) {
-			lookup_file_unref(file);
+			lookup_file_close(file);
 		}
 	}
 	return status;

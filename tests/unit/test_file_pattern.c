@@ -16,8 +16,6 @@
 #include "lib/lookup/pattern_builder.h"
 #include "tests/unit/lookup_support.h"
 
-static const char *const test_sources[] = {"alpha", "beta", "gamma", "delta"};
-
 static struct digest make_digest(enum digest_kind kind, uint64_t number)
 {
 	struct digest digest = {.kind = (uint8_t)kind};
@@ -35,30 +33,13 @@ static struct file_builder *new_builder(void)
 	return builder;
 }
 
-struct conflicts {
-	unsigned count;
-	char text[DIGEST_TEXT_SIZE];
-	uint64_t bad, good;
-};
-
-static void keep_conflict(void *context, enum build_conflict_kind kind, const char *text,
-        uint64_t bad_origins, uint64_t good_origins)
-{
-	struct conflicts *conflicts = context;
-	assert_int_equal(kind, BUILD_CONFLICT_DIGEST);
-	conflicts->count++;
-	snprintf(conflicts->text, sizeof(conflicts->text), "%s", text);
-	conflicts->bad = bad_origins;
-	conflicts->good = good_origins;
-}
-
-static int write_to(
-        struct file_builder *builder, struct conflicts *conflicts, struct build_counts *ret_counts)
+static int write_to(struct file_builder *builder, struct test_conflicts *conflicts,
+        struct build_counts *ret_counts)
 {
 	struct error error = {0};
 	int fd = test_file_new();
-	if (file_builder_write(builder, fd, "files", "7", test_sources, SK_COUNT(test_sources),
-	            keep_conflict, conflicts, ret_counts, &error) != 0) {
+	if (file_builder_write(builder, fd, "files", "7", test_sources, TEST_SOURCE_COUNT,
+	            test_keep_conflict, conflicts, ret_counts, &error) != 0) {
 		fail_msg("%s", error.text);
 	}
 	return fd;
@@ -80,7 +61,7 @@ static struct file_pattern *open_pattern(int fd)
 static void test_empty_pattern(void **state)
 {
 	(void)state;
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct file_value value;
 	struct file_builder *builder = new_builder();
@@ -105,7 +86,7 @@ static void add(struct file_builder *builder, const struct digest *digest, int m
 static void test_malicious_wins_and_the_first_name_stays(void **state)
 {
 	(void)state;
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct file_value value;
 	char text[DIGEST_TEXT_SIZE];
@@ -128,6 +109,7 @@ static void test_malicious_wins_and_the_first_name_stays(void **state)
 	assert_int_equal(value.kind, THREAT_WORM);
 	assert_int_equal(value.origins, 13);
 	assert_int_equal(conflicts.count, 1);
+	assert_int_equal(conflicts.kind, BUILD_CONFLICT_DIGEST);
 	digest_format(&sha256, text);
 	assert_string_equal(conflicts.text, text);
 	assert_int_equal(conflicts.bad, 13);
@@ -169,7 +151,7 @@ static void number_to_value(uint64_t number, char name[32], struct file_value *r
 static void test_finds_what_was_added_and_nothing_else(void **state)
 {
 	(void)state;
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct file_value value, expected;
 	char name[32];
@@ -212,7 +194,7 @@ static void test_visit_goes_through_all(void **state)
 {
 	(void)state;
 	for (unsigned total = 3000; total <= 9000; total += 6000) {
-		struct conflicts conflicts = {0};
+		struct test_conflicts conflicts = {0};
 		struct build_counts counts;
 		unsigned visited = 0;
 		struct file_builder *builder = new_builder();
@@ -236,7 +218,7 @@ static void test_order_of_arrival_does_not_matter(void **state)
 	unsigned char *first = NULL;
 	size_t first_size = 0;
 	for (unsigned run = 0; run < 3; run++) {
-		struct conflicts conflicts = {0};
+		struct test_conflicts conflicts = {0};
 		struct build_counts counts;
 		struct file_builder *builder = new_builder();
 		for (uint64_t i = 0; i < 20000; i++) {
@@ -255,6 +237,7 @@ static void test_order_of_arrival_does_not_matter(void **state)
 		unsigned char *data = test_file_bytes(fd, &size);
 		file_pattern_close(open_pattern(fd));
 		assert_true(counts.conflicts > 100);
+		assert_int_equal(conflicts.kind, BUILD_CONFLICT_DIGEST);
 		if (run == 0) {
 			first = data;
 			first_size = size;

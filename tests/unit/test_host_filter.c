@@ -60,7 +60,7 @@ static void test_never_forgets_and_rarely_invents(void **state)
 		if (counts[i] == 0) {
 			assert_int_equal(invented, 0);
 		}
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		close(fd);
 	}
 }
@@ -101,7 +101,7 @@ static void test_damage_never_leads_outside(void **state)
 				(void)host_filter_may_have(&filter, host_number(j));
 			}
 		}
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		data[bit / 8] ^= (unsigned char)(1u << (bit % 8));
 	}
 	mem_free(data);

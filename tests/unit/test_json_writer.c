@@ -79,42 +79,6 @@ static void test_fixed_buffer_holds_exactly(void **state)
 	assert_int_equal(mem_allocation_count(), before);
 }
 
-static void test_structure(void **state)
-{
-	(void)state;
-	struct json_writer writer = json_writer_over(&buf);
-	json_write_object(&writer);
-	json_write_name(&writer, "a");
-	json_write_array(&writer);
-	json_write_u64(&writer, UINT64_MAX);
-	json_write_i64(&writer, -5);
-	json_write_array(&writer);
-	json_write_array_end(&writer);
-	json_write_bool(&writer, true);
-	json_write_array_end(&writer);
-	json_write_name(&writer, "b\"");
-	json_write_text(&writer, NULL);
-	json_write_name(&writer, "c");
-	json_write_object(&writer);
-	json_write_object_end(&writer);
-	json_write_name(&writer, "d");
-	json_write_text(&writer, "x");
-	json_write_object_end(&writer);
-	expect("{\"a\":[18446744073709551615,-5,[],true],\"b\\\"\":null,\"c\":{},\"d\":\"x\"}");
-}
-
-static void test_depth_is_limited(void **state)
-{
-	(void)state;
-	struct json_writer writer = json_writer_over(&buf);
-	for (unsigned i = 0; i < JSON_WRITER_DEPTH_MAX; i++) {
-		json_write_array(&writer);
-	}
-	assert_int_equal(buf_status(&buf), 0);
-	json_write_array(&writer);
-	assert_int_equal(buf_status(&buf), SK_E_LIMIT);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -123,8 +87,6 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(
 	                test_ascii_as_string_at_every_length, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_fixed_buffer_holds_exactly, set_up, tear_down),
-	        cmocka_unit_test_setup_teardown(test_structure, set_up, tear_down),
-	        cmocka_unit_test_setup_teardown(test_depth_is_limited, set_up, tear_down),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -309,7 +309,7 @@ static void test_damaged_sets_are_refused(void **state)
 		memcpy(data + length - SHA256_SIZE, digest, SHA256_SIZE);
 		if (lookup_file_over(data, length, LOOKUP_KIND_KEYWORDS, &file, &error) == 0) {
 			if (keyword_set_open(file, &set, &error) != 0) {
-				lookup_file_unref(file);
+				lookup_file_close(file);
 			} else {
 				opened++;
 				keyword_set_close(set);

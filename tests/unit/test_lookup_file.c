@@ -60,13 +60,12 @@ static void test_chunks_come_back(void **state)
 	size_t size = 1;
 	assert_null(lookup_file_chunk(file, "CHKZ", &size));
 	assert_int_equal(size, 0);
-	lookup_file_unref(lookup_file_ref(file));
 	size_t raw_size;
 	unsigned char *raw = test_file_bytes(fd, &raw_size);
 	assert_int_equal(lookup_file_size(file), raw_size);
 	assert_memory_equal(lookup_file_checksum(file), raw + raw_size - SHA256_SIZE, SHA256_SIZE);
 	mem_free(raw);
-	lookup_file_unref(file);
+	lookup_file_close(file);
 	close(fd);
 }
 
@@ -77,7 +76,7 @@ static void test_no_chunks_at_all(void **state)
 	struct error error = {0};
 	int fd = write_chunks(NULL, 0, LOOKUP_KIND_KEYWORDS);
 	assert_int_equal(lookup_file_load(fd, LOOKUP_KIND_KEYWORDS, &file, &error), 0);
-	lookup_file_unref(file);
+	lookup_file_close(file);
 	close(fd);
 }
 
@@ -271,7 +270,7 @@ static bool use_everything(const unsigned char *data, size_t size)
 			web_pattern_close(web);
 			used = true;
 		} else {
-			lookup_file_unref(file);
+			lookup_file_close(file);
 		}
 	}
 	if (lookup_file_over(data, size, LOOKUP_KIND_FILES, &file, &error) == 0) {
@@ -280,7 +279,7 @@ static bool use_everything(const unsigned char *data, size_t size)
 			file_pattern_close(files);
 			used = true;
 		} else {
-			lookup_file_unref(file);
+			lookup_file_close(file);
 		}
 	}
 	return used;
@@ -295,7 +294,7 @@ static int load_bytes(const unsigned char *data, size_t size, enum lookup_kind k
 	assert_int_equal(write(fd, data, size), (ssize_t)size);
 	int status = lookup_file_load(fd, kind, &file, &error);
 	if (status == 0) {
-		lookup_file_unref(file);
+		lookup_file_close(file);
 	} else {
 		assert_true(error.text[0] != '\0');
 	}

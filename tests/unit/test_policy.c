@@ -406,7 +406,7 @@ static void test_damaged_files_are_harmless(void **state)
 		struct policy *policy;
 		if (lookup_file_over(data, length, LOOKUP_KIND_POLICY, &file, &error) == 0) {
 			if (policy_open(file, &policy, &error) != 0) {
-				lookup_file_unref(file);
+				lookup_file_close(file);
 			} else {
 				char space[URL_TEXT_MAX];
 				struct url url;

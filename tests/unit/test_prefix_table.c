@@ -109,7 +109,7 @@ static void test_nested_and_adjacent(void **state)
 	struct lookup_file *file;
 	struct prefix_table table = write_table(entries, &count, &file);
 	check_around(&table, entries, count, 0, count);
-	lookup_file_unref(file);
+	lookup_file_close(file);
 	/* Without the ones that cover everything. */
 	size_t kept = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -119,7 +119,7 @@ static void test_nested_and_adjacent(void **state)
 	}
 	table = write_table(entries, &kept, &file);
 	check_around(&table, entries, kept, 0, kept);
-	lookup_file_unref(file);
+	lookup_file_close(file);
 }
 
 static void test_every_length_nested(void **state)
@@ -140,7 +140,7 @@ static void test_every_length_nested(void **state)
 	struct prefix_table table = write_table(entries, &count, &file);
 	assert_int_equal(count, SK_COUNT(entries));
 	check_around(&table, entries, count, 0, count);
-	lookup_file_unref(file);
+	lookup_file_close(file);
 }
 
 static void test_empty_and_one_family(void **state)
@@ -158,7 +158,7 @@ static void test_empty_and_one_family(void **state)
 		struct address none = {.family = ADDRESS_NONE};
 		assert_int_equal(prefix_table_find(&table, &none), PREFIX_TABLE_NONE);
 		assert_int_equal(prefix_table_count(&table), count);
-		lookup_file_unref(file);
+		lookup_file_close(file);
 	}
 }
 
@@ -199,7 +199,7 @@ static void test_same_as_looking_at_every_prefix(void **state)
 			struct prefix_entry probe = random_entry(&seed, j % 2 == 0);
 			check_address(&table, entries, count, &probe.prefix.address);
 		}
-		lookup_file_unref(file);
+		lookup_file_close(file);
 		mem_free(entries);
 	}
 }
@@ -225,7 +225,7 @@ static void test_hundred_thousand(void **state)
 		}
 		assert_int_equal(found, i);
 	}
-	lookup_file_unref(file);
+	lookup_file_close(file);
 	mem_free(entries);
 }
 
@@ -264,7 +264,7 @@ static void test_damage_never_leads_outside(void **state)
 		entries[i].value = (uint32_t)i;
 	}
 	write_table(entries, &count, &file);
-	lookup_file_unref(file);
+	lookup_file_close(file);
 	int fd = test_file_new();
 	assert_int_equal(lookup_writer_new(fd, LOOKUP_KIND_POLICY, 1, &writer), 0);
 	assert_int_equal(prefix_table_write(writer, "ADDR", entries, count), 0);
@@ -287,7 +287,7 @@ static void test_damage_never_leads_outside(void **state)
 					}
 				}
 			}
-			lookup_file_unref(file);
+			lookup_file_close(file);
 		}
 		data[bit / 8] ^= (unsigned char)(1u << (bit % 8));
 	}

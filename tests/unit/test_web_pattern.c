@@ -19,8 +19,6 @@
 static const struct siphash_key test_key = {
         UINT64_C(0x0123456789abcdef), UINT64_C(0xfedcba9876543210)};
 
-static const char *const test_sources[] = {"alpha", "beta", "gamma", "delta"};
-
 static struct web_value bad_value(uint8_t score, uint64_t origins)
 {
 	return (struct web_value){.score = score, .origins = origins, .categories = 1};
@@ -50,31 +48,13 @@ static struct web_builder *new_builder(void)
 	return builder;
 }
 
-struct conflicts {
-	unsigned count;
-	enum build_conflict_kind kind;
-	char text[256];
-	uint64_t bad, good;
-};
-
-static void keep_conflict(void *context, enum build_conflict_kind kind, const char *text,
-        uint64_t bad_origins, uint64_t good_origins)
-{
-	struct conflicts *conflicts = context;
-	conflicts->count++;
-	conflicts->kind = kind;
-	snprintf(conflicts->text, sizeof(conflicts->text), "%s", text);
-	conflicts->bad = bad_origins;
-	conflicts->good = good_origins;
-}
-
-static int write_to(
-        struct web_builder *builder, struct conflicts *conflicts, struct build_counts *ret_counts)
+static int write_to(struct web_builder *builder, struct test_conflicts *conflicts,
+        struct build_counts *ret_counts)
 {
 	struct error error = {0};
 	int fd = test_file_new();
-	if (web_builder_write(builder, fd, "test", "1", test_sources, SK_COUNT(test_sources),
-	            keep_conflict, conflicts, ret_counts, &error) != 0) {
+	if (web_builder_write(builder, fd, "test", "1", test_sources, TEST_SOURCE_COUNT,
+	            test_keep_conflict, conflicts, ret_counts, &error) != 0) {
 		fail_msg("%s", error.text);
 	}
 	return fd;
@@ -93,8 +73,8 @@ static struct web_pattern *open_pattern(int fd)
 	return pattern;
 }
 
-static struct web_pattern *write_and_open(
-        struct web_builder *builder, struct conflicts *conflicts, struct build_counts *ret_counts)
+static struct web_pattern *write_and_open(struct web_builder *builder,
+        struct test_conflicts *conflicts, struct build_counts *ret_counts)
 {
 	return open_pattern(write_to(builder, conflicts, ret_counts));
 }
@@ -116,7 +96,7 @@ static const struct web_value *find(const struct web_pattern *pattern, const cha
 static void test_empty_pattern(void **state)
 {
 	(void)state;
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct web_builder *builder = new_builder();
 	struct web_pattern *pattern = write_and_open(builder, &conflicts, &counts);
@@ -139,7 +119,7 @@ static void test_empty_pattern(void **state)
 static void test_equal_entries_become_one(void **state)
 {
 	(void)state;
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct web_builder *builder = new_builder();
 	struct web_value high = {.score = 40,
@@ -181,7 +161,7 @@ static void test_equal_entries_become_one(void **state)
 static void test_milder_than_what_covers_it_is_dropped(void **state)
 {
 	(void)state;
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct web_builder *builder = new_builder();
 	add_url(builder, "example.com/", bad_value(40, 1));
@@ -218,7 +198,7 @@ static void test_milder_than_what_covers_it_is_dropped(void **state)
 static void test_excluded_entry_is_left_out_and_covers_nothing(void **state)
 {
 	(void)state;
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct web_builder *builder = new_builder();
 	add_url(builder, "example.com/", bad_value(40, 1));
@@ -255,7 +235,7 @@ static uint8_t address_score(const struct web_pattern *pattern, const char *text
 static void test_addresses_from_the_inside_out(void **state)
 {
 	(void)state;
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct web_builder *builder = new_builder();
 	add_prefix(builder, "10.0.0.0/8", bad_value(40, 1));
@@ -393,7 +373,7 @@ static void test_same_as_the_plain_rules(void **state)
 {
 	(void)state;
 	static const uint8_t scores[] = {10, 40, 49, 60, 71, 81, 95};
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct plain_entry *entries = mem_new(PLAIN_COUNT, sizeof(*entries));
 	assert_non_null(entries);
@@ -448,7 +428,7 @@ static void test_order_of_arrival_does_not_matter(void **state)
 	unsigned char *first = NULL;
 	size_t first_size = 0;
 	for (unsigned run = 0; run < 3; run++) {
-		struct conflicts conflicts = {0};
+		struct test_conflicts conflicts = {0};
 		struct build_counts counts;
 		struct web_builder *builder = new_builder();
 		for (unsigned i = 0; i < 20000; i++) {
@@ -511,7 +491,7 @@ static void test_visit_goes_through_all(void **state)
 {
 	(void)state;
 	for (unsigned total = 500; total <= 2000; total += 1500) {
-		struct conflicts conflicts = {0};
+		struct test_conflicts conflicts = {0};
 		struct build_counts counts;
 		struct web_builder *builder = new_builder();
 		for (unsigned i = 0; i < total; i++) {
@@ -540,7 +520,7 @@ static void test_visit_goes_through_all(void **state)
 static void test_filter_lets_few_strange_hosts_pass(void **state)
 {
 	(void)state;
-	struct conflicts conflicts = {0};
+	struct test_conflicts conflicts = {0};
 	struct build_counts counts;
 	struct web_builder *builder = new_builder();
 	for (unsigned i = 0; i < 50000; i++) {

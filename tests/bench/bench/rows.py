@@ -237,8 +237,7 @@ def swap_targets(bench, generations):
 
 def row_swaps(bench):
     engine = bench.engine
-    active = next(item["generation"] for item in engine.rpc("pattern.list")["items"]
-                  if item["active"] and item["kind"] == "web")
+    active = active_generation(engine)
     other = engine.import_pattern(bench.data.pattern("b") / "web.pattern")
     generations = [active, other]
     common = {"targets": swap_targets(bench, generations), "connections": 100, "check_every": 1,
@@ -449,15 +448,43 @@ def whole_lookups(bench, data):
     return {what: float(ns) for what, ns in re.findall(r"^ +(\S.*?) {2,}([0-9.]+) ns", text, re.M)}
 
 
+def active_generation(engine):
+    return next(item["generation"] for item in engine.rpc("pattern.list")["items"]
+                if item["active"] and item["kind"] == "web")
+
+
+def growth_of_requests(bench, few, many):
+    """The same for whole requests over HTTP: each pattern is activated in turns."""
+    engine = bench.engine
+    active = active_generation(engine)
+    generations = {data: engine.import_pattern(data.pattern("urls") / "web.pattern", False)
+                   for data in (few, many)}
+
+    def ask(data):
+        engine.activate(generations[data])
+        return bench.loads.run(engine.plain, pids=engine.pids, seconds=bench.seconds, warmup=1,
+                               targets=data.path("targets-1.txt"))
+    try:
+        return in_turns({"few": lambda: ask(few), "many": lambda: ask(many)}, bench.rounds)
+    finally:
+        engine.activate(active)
+
+
 def row_growth(bench):
-    few = whole_lookups(bench, bench.small_data)
-    data = bench.large_data
-    many = whole_lookups(bench, data)
+    small, large = bench.small_data, bench.large_data
+    few, many = whole_lookups(bench, small), whole_lookups(bench, large)
+    against = f"{large.urls // 1000000} M URLs against 1 M"
     for kind in ("single", "batch"):
         what = f"whole look-up, {kind}"
-        yield Row("growth", f"{what}: {data.urls // 1000000} M URLs against 1 M",
-                  f"{many[what]:.0f} ns", f"1 M {few[what]:.0f} ns", many[what] / few[what],
-                  1.3, 1.15, unit="×", detail={"few": few, "many": many})
+        yield Row(f"growth-{kind}", f"{what}: {against}", f"{many[what]:.0f} ns",
+                  f"1 M {few[what]:.0f} ns", many[what] / few[what], 1.3, 1.15, unit="×",
+                  detail={"few": few, "many": many})
+    runs = growth_of_requests(bench, small, large)
+    yield Row("growth-request", f"one URL a request, HTTP keep-alive: {against}",
+              f"{median(runs['many'], 'cpu_us'):.2f} µs CPU",
+              f"1 M {median(runs['few'], 'cpu_us'):.2f} µs",
+              ratio(runs["many"], runs["few"], "cpu_us"), 1.3, 1.15, unit="×",
+              faults=faults(runs["few"] + runs["many"]), detail=runs)
 
 
 ROWS = {"url": row_url, "tls": row_tls, "handshakes": row_handshakes, "dns": row_dns,
