@@ -1,5 +1,6 @@
 #include "backend/store/store.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,7 @@ int store_open(const char *path, struct store *ret_store, struct error *error)
 	int status = database_open(
 	        path, "config.db", &schema_config, DATABASE_WRITE_FULL, &store.database, error);
 	for (int group = 0; status == 0 && group < STORE_GROUP_COUNT; group++) {
+		assert(count_sql(group_sql[group]) <= STORE_STATEMENTS_MAX);
 		status = database_prepare(&store.database, group_sql[group],
 		        count_sql(group_sql[group]), store.statements[group], error);
 	}

@@ -39,7 +39,7 @@ enum store_group {
 	STORE_JOBS,
 	STORE_GROUP_COUNT
 };
-#define STORE_STATEMENTS_MAX 16 /* per group */
+#define STORE_STATEMENTS_MAX 24 /* per group */
 
 struct store {
 	struct database database;
