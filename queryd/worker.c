@@ -17,8 +17,9 @@
 /* Per turn, so that the others get their share and open connections are served in between. */
 #define ACCEPTS_PER_TURN 8
 #define TICK_MS DEADLINE_TICK
-/* What all connections of a worker may borrow. A thousand usual bulk requests at once. */
-#define POOL_MAXIMUM ((size_t)64 << 20)
+/* What all connections of a worker may borrow: the unread bulk answers of some 1,500 clients, and
+ * as many incomplete requests. Usually next to nothing of it is in use. */
+#define POOL_MAXIMUM ((size_t)256 << 20)
 /* Beyond the maximum so many more are taken, to be told that the server is busy. */
 #define BUSY_CONNECTIONS 64
 #define STOP_MS 5000
@@ -403,13 +404,7 @@ static void *run(void *context)
 
 static int make_loop(struct worker *worker)
 {
-	struct event_config *config = event_config_new();
-	if (config == NULL) {
-		return -ENOMEM;
-	}
-	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	worker->base = event_base_new_with_config(config);
-	event_config_free(config);
+	worker->base = net_base_new();
 	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (worker->base == NULL || worker->wake_fd < 0) {
 		return -ENOMEM;

@@ -126,41 +126,28 @@ int store_begin(struct store *store, struct error *error)
 		status = store_set_meta(
 		        store, META_GENERATION, store->meta[META_GENERATION] + 1, error);
 	}
-	if (status != 0) {
-		store_rollback(store);
-	}
-	return status;
+	return status != 0 ? store_end(store, status, error) : 0;
 }
 
-int store_commit(struct store *store, struct error *error)
+int store_end(struct store *store, int status, struct error *error)
 {
-	int status = database_commit(&store->database, error);
-	end_lazy(store);
-	if (status != 0) {
+	if (status == 0) {
+		status = database_commit(&store->database, error);
+	}
+	if (status == 0) {
+		memcpy(store->committed, store->meta, sizeof(store->meta));
+	} else {
+		database_rollback(&store->database);
 		memcpy(store->meta, store->committed, sizeof(store->meta));
-		return status;
 	}
-	memcpy(store->committed, store->meta, sizeof(store->meta));
-	return 0;
-}
-
-void store_rollback(struct store *store)
-{
-	database_rollback(&store->database);
 	end_lazy(store);
-	memcpy(store->meta, store->committed, sizeof(store->meta));
+	return status;
 }
 
 int store_next_generation(struct store *store, struct error *error)
 {
 	int status = store_begin(store, error);
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
-	if (status != 0) {
-		store_rollback(store);
-	}
-	return status;
+	return store_end(store, status, error);
 }
 
 int store_reader_open(const char *path, struct store_reader *ret_reader, struct error *error)

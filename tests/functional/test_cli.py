@@ -104,8 +104,9 @@ class Commands(unittest.TestCase):
         text = self.ok("status")
         for word in ("Web reputation", "File reputation", "Web Blocking Pattern", "Smart Scan Pattern", "connected"):
             self.assertIn(word, text)
+        # The workers are counted by what they report, every event.interval_ms.
+        wait_for(lambda: self.json("status")["queryd"]["workers"] == 2, 5, "both workers")
         status = self.json("status")
-        self.assertEqual(status["queryd"]["workers"], 2)
         self.assertTrue(status["services"]["web"]["on"])
         self.assertIsNotNone(status["patterns"]["web"])
 
