@@ -128,13 +128,7 @@ static int mark_active(
 		status = patterns_set_active(store, row->kind, row->generation,
 		        activation->options.now(activation->options.context), error);
 	}
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
-	if (status != 0) {
-		store_rollback(store);
-	}
-	return status;
+	return store_end(store, status, error);
 }
 
 static int mark_error(struct activation *activation, int64_t generation, const char *text)
@@ -287,17 +281,12 @@ int activation_add(struct activation *activation, const struct pattern_row *row,
 		status = patterns_add(store, row, &generation, error);
 	}
 	if (status != 0) {
-		store_rollback(store);
 		file_replace_abort(temporary, fd);
-		return status;
+		return store_end(store, status, error);
 	}
 	pattern_path(path, row->kind, generation);
-	status = file_replace_finish(path, temporary, fd, error);
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
+	status = store_end(store, file_replace_finish(path, temporary, fd, error), error);
 	if (status != 0) {
-		store_rollback(store);
 		return status; /* a file in place without a row is removed at the next start */
 	}
 	remove_old(activation, row->kind);

@@ -34,14 +34,9 @@ int addresses_read(struct addresses *ret_addresses)
 	if (status != 0) {
 		return status;
 	}
-	json_object *value = NULL;
-	json_object_object_get_ex(addresses.document, "listen", &value);
-	set_host(&addresses,
-	        json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "");
+	set_host(&addresses, json_member_text(addresses.document, "listen"));
 	for (size_t i = 0; i < SK_COUNT(names); i++) {
-		value = NULL;
-		json_object_object_get_ex(addresses.document, names[i], &value);
-		addresses.ports[i] = json_object_get_int(value);
+		addresses.ports[i] = (int)json_member_number(addresses.document, names[i]);
 	}
 	*ret_addresses = addresses;
 	return 0;

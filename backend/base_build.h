@@ -24,6 +24,7 @@ struct base_build {
 	struct policy *policy; /* opened and verified; the caller's */
 };
 
+/* Fills in what is out; takes as long as it takes. On the builder thread. */
 void base_build_run(struct task *task, void *context);
 
 #endif

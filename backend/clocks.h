@@ -15,6 +15,7 @@ struct clocks {
 	bool trusted;
 };
 
+/* The wall clock counts as right; `tolerance`: ms that it may be off the other one. */
 void clocks_init(struct clocks *clocks, int64_t tolerance);
 
 static inline int64_t clocks_wall(struct clocks *clocks)
@@ -31,6 +32,7 @@ int64_t clocks_expiry_time(struct clocks *clocks);
 /* The same as an offset to the machine's boot clock, for queryd. */
 int64_t clocks_expiry_offset(struct clocks *clocks);
 
+/* An administrator says that the wall clock is right. */
 void clocks_confirm(struct clocks *clocks);
 
 #endif

@@ -57,11 +57,8 @@ static int write_hits(struct events *events, size_t *ret_at, struct error *error
 			rows++;
 		}
 	}
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
+	status = store_end(store, status, error);
 	if (status != 0) {
-		store_rollback(store);
 		return status;
 	}
 	*ret_at = at;

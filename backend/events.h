@@ -11,6 +11,7 @@ int events_new(struct backend *backend, struct events **ret_events) SK_MUST_USE;
 /* Writes what was gathered. NULL allowed. */
 void events_free(struct events *events);
 
+/* Takes a packet of queryd as it came; one that is none is logged. */
 void events_packet(struct events *events, const void *packet, size_t size);
 
 struct events_status {

@@ -26,6 +26,7 @@ void health_settings(struct health *health);
 /* Checks now; done() comes when both services have been asked. -ENOMEM. */
 int health_check(struct health *health, void (*done)(void *context), void *context) SK_MUST_USE;
 
+/* As of the last check. */
 void health_get_status(
         const struct health *health, enum service service, struct health_status *ret_status);
 

@@ -86,11 +86,8 @@ static void fail(struct importer *importer, const char *code, const char *text)
 			status = batches_set(
 			        &backend->store, import->batch.id, BATCH_UNDONE, 0, &error);
 		}
-		if (status == 0) {
-			status = store_commit(&backend->store, &error);
-		}
+		status = store_end(&backend->store, status, &error);
 		if (status != 0) {
-			store_rollback(&backend->store);
 			log_error("import", "%s", error.text);
 		}
 		import_sweep(importer);
@@ -196,11 +193,8 @@ static void switch_batch(struct importer *importer)
 	if (status == 0) {
 		status = commit_batch(importer, store->meta[META_REVISION], &error);
 	}
-	if (status == 0) {
-		status = store_commit(store, &error);
-	}
+	status = store_end(store, status, &error);
 	if (status != 0) {
-		store_rollback(store);
 		fail_with(importer, status, &error);
 		return;
 	}
@@ -229,20 +223,6 @@ static void go_live(struct importer *importer)
 
 /* ---- records ---- */
 
-static const char *member_text(json_object *object, const char *name)
-{
-	json_object *value = NULL;
-	json_object_object_get_ex(object, name, &value);
-	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-}
-
-static int64_t member_number(json_object *object, const char *name)
-{
-	json_object *value = NULL;
-	json_object_object_get_ex(object, name, &value);
-	return json_object_get_int64(value);
-}
-
 static void count_refused(struct import *import, json_object *record)
 {
 	import->refused++;
@@ -259,7 +239,7 @@ static void count_duplicate(struct import *import, json_object *record, const ch
 		json_object_object_add(reason, "code", json_object_new_string("exists"));
 		json_object_object_add(reason, "text", json_object_new_string(text));
 		json_object_object_add(
-		        entry, "line", json_object_new_int64(member_number(record, "line")));
+		        entry, "line", json_object_new_int64(json_member_number(record, "line")));
 		json_object_object_add(entry, "error", reason);
 		json_object_array_add(import->first_errors, entry);
 	}
@@ -340,21 +320,21 @@ static int add_record(struct importer *importer, json_object *record, struct err
 		count_refused(import, record);
 		return 0;
 	}
-	if (rule_kind_parse(member_text(record, "kind"), &kind) != 0) {
+	if (rule_kind_parse(json_member_text(record, "kind"), &kind) != 0) {
 		return error_set(error, SK_E_PROTOCOL, "a record without a kind");
 	}
 	json_object_object_get_ex(record, "enabled", &value);
 	int64_t now = backend_now(importer->backend);
-	struct rule_row row = {.list = strcmp(member_text(record, "list"), "approved") == 0
+	struct rule_row row = {.list = strcmp(json_member_text(record, "list"), "approved") == 0
 	                                       ? POLICY_USER_APPROVED
 	                                       : POLICY_USER_BLOCKED,
 	        .kind = (int)kind,
-	        .pattern = member_text(record, "pattern"),
-	        .targets = member_text(record, "targets"),
-	        .comment = member_text(record, "comment"),
+	        .pattern = json_member_text(record, "pattern"),
+	        .targets = json_member_text(record, "targets"),
+	        .comment = json_member_text(record, "comment"),
 	        .problem = "",
 	        .enabled = json_object_get_boolean(value),
-	        .expires = member_number(record, "expires"),
+	        .expires = json_member_number(record, "expires"),
 	        .created = now,
 	        .changed = now,
 	        .batch = import->batch.id};
@@ -435,11 +415,8 @@ static int add_rows(struct importer *importer, struct error *error)
 			status = error_set_code(error, more, "records");
 		}
 	}
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
+	status = store_end(store, status, error);
 	if (status != 0) {
-		store_rollback(store);
 		return status;
 	}
 	return more;
@@ -471,11 +448,8 @@ static int add_marks(struct importer *importer, struct error *error)
 		const struct mark *mark = &marks_of(import)[at];
 		status = rules_add_digest(store, mark->digest, mark->id, error);
 	}
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
+	status = store_end(store, status, error);
 	if (status != 0) {
-		store_rollback(store);
 		return status;
 	}
 	import->marked = at;
@@ -535,11 +509,8 @@ static void on_parsed(void *context, const struct job_result *result)
 		status = batches_add(
 		        store, replace, backend_now(importer->backend), &import->batch, &error);
 	}
-	if (status == 0) {
-		status = store_commit(store, &error);
-	}
+	status = store_end(store, status, &error);
 	if (status != 0) {
-		store_rollback(store);
 		import->batch.id = 0;
 		fail_with(importer, status, &error);
 		return;
@@ -669,11 +640,8 @@ static int sweep(struct importer *importer, struct error *error)
 		more = batches_sweep_digests(store, SWEEP_DIGESTS, &swept, error);
 		status = more < 0 ? more : 0;
 	}
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
+	status = store_end(store, status, error);
 	if (status != 0) {
-		store_rollback(store);
 		return status;
 	}
 	importer->swept = swept;

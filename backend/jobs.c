@@ -137,13 +137,6 @@ static void finish(
 	job_free(job);
 }
 
-static const char *member_text(json_object *object, const char *name)
-{
-	json_object *value = NULL;
-	json_object_object_get_ex(object, name, &value);
-	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-}
-
 static void on_message(struct job *job, const char *text, size_t length)
 {
 	json_object *message = NULL, *value;
@@ -157,12 +150,12 @@ static void on_message(struct job *job, const char *text, size_t length)
 	if (json_object_object_get_ex(message, "progress", &value)) {
 		if (job->progress != NULL) {
 			job->progress(job->context, json_object_get_int(value),
-			        member_text(message, "step"));
+			        json_member_text(message, "step"));
 		}
 	} else if (json_object_object_get_ex(message, "error", &value) &&
 	           json_object_is_type(value, json_type_object)) {
-		finish(job, SK_E_REFUSED, NULL, member_text(value, "code"),
-		        member_text(value, "text"));
+		finish(job, SK_E_REFUSED, NULL, json_member_text(value, "code"),
+		        json_member_text(value, "text"));
 	} else {
 		finish(job, 0, message, "", "");
 	}

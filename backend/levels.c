@@ -122,11 +122,8 @@ static void take_refused(struct levels *levels, json_object *answer)
 			        json_object_get_string(reason), &error);
 		}
 	}
-	if (status == 0) {
-		status = store_commit(store, &error);
-	}
+	status = store_end(store, status, &error);
 	if (status != 0) {
-		store_rollback(store);
 		log_error("levels", "switching keyword rules off: %s", error.text);
 		return;
 	}
@@ -468,13 +465,7 @@ static int commit_base(struct levels *levels, int64_t number, struct error *erro
 	if (status == 0 && rebuild->commit != NULL) {
 		status = rebuild->commit(rebuild->context, revision, error);
 	}
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
-	if (status != 0) {
-		store_rollback(store);
-	}
-	return status;
+	return store_end(store, status, error);
 }
 
 static void add_deltas(struct levels *levels)

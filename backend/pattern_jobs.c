@@ -222,20 +222,6 @@ static void activate_next(struct getting *getting, int kind)
 
 /* ---- files that the job has verified ---- */
 
-static const char *member_text(json_object *object, const char *name)
-{
-	json_object *value = NULL;
-	json_object_object_get_ex(object, name, &value);
-	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-}
-
-static int64_t member_number(json_object *object, const char *name)
-{
-	json_object *value = NULL;
-	json_object_object_get_ex(object, name, &value);
-	return json_object_get_int64(value);
-}
-
 static void on_unpacked(void *context, const struct job_result *result)
 {
 	struct getting *getting = context;
@@ -249,14 +235,16 @@ static void on_unpacked(void *context, const struct job_result *result)
 		        result->text);
 		return;
 	}
-	struct pattern_row row = {.kind = strcmp(member_text(result->answer, "kind"), "files") == 0
-	                                          ? PATTERN_FILES
-	                                          : PATTERN_WEB,
-	        .entries = member_number(result->answer, "entries"),
-	        .size = member_number(result->answer, "bytes"),
+	struct pattern_row row = {
+	        .kind = strcmp(json_member_text(result->answer, "kind"), "files") == 0
+	                        ? PATTERN_FILES
+	                        : PATTERN_WEB,
+	        .entries = json_member_number(result->answer, "entries"),
+	        .size = json_member_number(result->answer, "bytes"),
 	        .created = backend_now(getting->backend)};
-	snprintf(row.version, sizeof(row.version), "%s", member_text(result->answer, "version"));
-	snprintf(row.name, sizeof(row.name), "%s", member_text(result->answer, "name"));
+	snprintf(row.version, sizeof(row.version), "%s",
+	        json_member_text(result->answer, "version"));
+	snprintf(row.name, sizeof(row.name), "%s", json_member_text(result->answer, "name"));
 	snprintf(row.source, sizeof(row.source), "%s",
 	        !getting->build         ? "import"
 	        : getting->work == NULL ? "default"

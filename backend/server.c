@@ -263,12 +263,9 @@ static int open_store(struct backend *backend, struct error *error)
 	if (status == 0) {
 		status = store_jobs_recover(&backend->store, now, error);
 	}
-	if (status == 0) {
-		status = store_commit(&backend->store, error);
-	}
+	status = store_end(&backend->store, status, error);
 	if (status != 0) {
 		/* A full disk must not keep the queries from being answered. */
-		store_rollback(&backend->store);
 		log_error("server", "store: %s", error->text);
 	}
 	return 0;

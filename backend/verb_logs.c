@@ -21,17 +21,6 @@ static void add_word(json_object *item, const char *name, const char *text)
 	json_object_object_add(item, name, text[0] != '\0' ? json_object_new_string(text) : NULL);
 }
 
-static json_object *describe_categories(uint64_t categories)
-{
-	json_object *array = json_object_new_array();
-	for (unsigned bit = 0; bit < category_count(); bit++) {
-		if ((categories >> bit & 1) != 0) {
-			json_object_array_add(array, json_object_new_string(category_name(bit)));
-		}
-	}
-	return array;
-}
-
 static json_object *describe_query(const struct log_entry *entry, bool access)
 {
 	char address[ADDRESS_TEXT_SIZE];
@@ -56,7 +45,7 @@ static json_object *describe_query(const struct log_entry *entry, bool access)
 	if (access) {
 		verb_add_text(
 		        item, "action", verdict_action_name((enum verdict_action)entry->action));
-		json_object_object_add(item, "categories", describe_categories(entry->categories));
+		verb_add_categories(item, "categories", entry->categories);
 	}
 	return item;
 }

@@ -86,17 +86,6 @@ static int read_client(json_object *object, struct verdict_client *client, struc
 
 /* ---- answers ---- */
 
-static json_object *describe_categories(uint64_t categories)
-{
-	json_object *array = json_object_new_array();
-	for (unsigned bit = 0; bit < category_count(); bit++) {
-		if ((categories >> bit & 1) != 0) {
-			json_object_array_add(array, json_object_new_string(category_name(bit)));
-		}
-	}
-	return array;
-}
-
 static void add_optional(json_object *object, const char *name, const char *text)
 {
 	json_object_object_add(object, name, text != NULL ? json_object_new_string(text) : NULL);
@@ -115,7 +104,7 @@ static json_object *describe_url(struct backend *backend, const char *name, cons
 	verb_add_text(result, name, text);
 	verb_add_number(result, "score", verdict->score);
 	verb_add_text(result, "rating", rating_name(rating_of_score(verdict->score)));
-	json_object_object_add(result, "categories", describe_categories(verdict->categories));
+	verb_add_categories(result, "categories", verdict->categories);
 	json_object *cnc = json_object_new_object();
 	verb_add_number(cnc, "level", verdict->cnc_level);
 	add_optional(cnc, "source", cnc_source_name((enum cnc_source)verdict->cnc_source));

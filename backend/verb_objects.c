@@ -26,13 +26,7 @@ static int add(struct backend *backend, struct rpc_call *call, const char *canon
 		row.revision = store->meta[META_REVISION];
 		status = objects_add(store, &row, ret_id, error);
 	}
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
-	if (status != 0) {
-		store_rollback(store);
-	}
-	return status;
+	return store_end(store, status, error);
 }
 
 void verb_object_add(struct backend *backend, struct rpc_call *call)
@@ -82,11 +76,8 @@ static int remove_all(
 	if (status == 0 && removed == 0) {
 		status = error_set(error, SK_E_NOT_FOUND, "none of these objects is there");
 	}
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
+	status = store_end(store, status, error);
 	if (status != 0) {
-		store_rollback(store);
 		return status;
 	}
 	*ret_removed = removed;

@@ -149,11 +149,8 @@ static void store_new(const struct statement *statement)
 		row.revision = store->meta[META_REVISION];
 		status = rules_add(store, &row, &id, &error);
 	}
-	if (status == 0) {
-		status = store_commit(store, &error);
-	}
+	status = store_end(store, status, &error);
 	if (status != 0) {
-		store_rollback(store);
 		verb_fail(call, status, status == SK_E_EXISTS ? "pattern" : NULL, &error);
 		return;
 	}
@@ -173,13 +170,7 @@ static int update(struct backend *backend, struct rule_row *row, struct error *e
 		row->changed = backend_now(backend);
 		status = rules_update(store, row, error);
 	}
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
-	if (status != 0) {
-		store_rollback(store);
-	}
-	return status;
+	return store_end(store, status, error);
 }
 
 static void store_edited(const struct statement *statement)
@@ -354,11 +345,8 @@ static int remove_all(struct backend *backend, json_object *ids, int64_t *ret_re
 	if (status == 0 && removed == 0) {
 		status = error_set(error, SK_E_NOT_FOUND, "none of these rules is there");
 	}
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
+	status = store_end(store, status, error);
 	if (status != 0) {
-		store_rollback(store);
 		return status;
 	}
 	*ret_removed = removed;

@@ -99,13 +99,7 @@ static int store_values(struct setting_change *change, struct error *error)
 		                                 error);
 		json_object_put(value);
 	}
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
-	if (status != 0) {
-		store_rollback(store);
-	}
-	return status;
+	return store_end(store, status, error);
 }
 
 /* Only what was given: others may have been set while the keeper was asked. */

@@ -5,6 +5,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/data/rating.h"
 
 #define KEYWORDS_MS 4500 /* below the time that a call may take */
 
@@ -84,6 +85,17 @@ void verb_add_number(json_object *object, const char *name, int64_t number)
 void verb_add_bool(json_object *object, const char *name, bool value)
 {
 	json_object_object_add(object, name, json_object_new_boolean(value));
+}
+
+void verb_add_categories(json_object *object, const char *name, uint64_t categories)
+{
+	json_object *array = json_object_new_array();
+	for (unsigned bit = 0; bit < category_count(); bit++) {
+		if ((categories >> bit & 1) != 0) {
+			json_object_array_add(array, json_object_new_string(category_name(bit)));
+		}
+	}
+	json_object_object_add(object, name, array);
 }
 
 bool verb_text_is_plain(const char *text, size_t length)

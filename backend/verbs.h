@@ -36,7 +36,7 @@ verb_fn verb_pattern_build, verb_pattern_import, verb_pattern_list, verb_pattern
 void verb_fail(struct rpc_call *call, int status, const char *field, const struct error *error);
 
 /*
- * After store_commit of a change: asks for a publish and answers the call when it is in effect,
+ * After store_end of a change: asks for a publish and answers the call when it is in effect,
  * with "active" and "generation" added to `result` (taken). `keywords`: also its keyword rules.
  */
 void verb_answer_active(
@@ -47,6 +47,7 @@ void verb_add_time(json_object *object, const char *name, int64_t time);
 void verb_add_text(json_object *object, const char *name, const char *text);
 void verb_add_number(json_object *object, const char *name, int64_t number);
 void verb_add_bool(json_object *object, const char *name, bool value);
+void verb_add_categories(json_object *object, const char *name, uint64_t categories);
 
 /* Control characters have no place in what administrators state. */
 bool verb_text_is_plain(const char *text, size_t length);

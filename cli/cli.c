@@ -155,8 +155,6 @@ static const struct wording wordings[] = {
                 "See with a list command whether it was done before you repeat it."},
         {RPC_STORAGE, "The server could not store it",
                 "Nothing was changed. Free space on its disk (sekisho status) and repeat."},
-        {RPC_INACTIVE, "It is stored, but not in effect yet",
-                "It takes effect when the query server answers again (sekisho status)."},
         {RPC_UNAVAILABLE, "The server cannot do it at the moment",
                 "See sekisho status, and repeat it."},
         {RPC_UNKNOWN_VERB, "The server does not know this",

@@ -42,6 +42,7 @@ int job_get_list(struct job *job, const char *name, size_t maximum,
 /* Refuses members that `names` (ended by NULL) does not have. */
 int job_check_members(struct job *job, const char *const *names) SK_MUST_USE;
 
+/* Adds a member to the answer. */
 void job_answer_text(struct job *job, const char *name, const char *text);
 void job_answer_number(struct job *job, const char *name, int64_t value);
 

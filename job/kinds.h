@@ -16,8 +16,10 @@ struct job_description {
 	struct sandbox sandbox;
 };
 
+/* The row of a kind, or NULL when there is none. */
 const struct job_description *job_describe(enum job_kind kind);
 
+/* The kinds: 0, or a negative error with its text in job->error. */
 int build_prepare(struct job *job);
 int build_run(struct job *job);
 int certificate_prepare(struct job *job);

@@ -307,7 +307,7 @@ static void do_tls_reload(struct control *control, const struct keeper_message *
 	struct keeper_message message = {.kind = KEEPER_TLS};
 	struct error error = {0};
 	file_cleanup_fd int secret = -1;
-	int status = state_store_certificate(keeper, pem, &error);
+	int status = state_store_secret_from(keeper, "query.pem", pem, &error);
 	if (status == 0) {
 		status = state_open_secret(keeper, "query.pem", &secret);
 	}

@@ -10,6 +10,7 @@
 #include "keeper/control.h"
 #include "keeper/guardian.h"
 #include "keeper/keeper.h"
+#include "keeper/keys.h"
 #include "keeper/listeners.h"
 #include "keeper/programs.h"
 #include "keeper/state.h"
@@ -106,7 +107,7 @@ static bool parse_options(int argc, char **argv, struct keeper_options *options)
  * goes to log/keeper.log; what it was is kept for a start that fails. */
 static int redirect(struct keeper *keeper)
 {
-	int log = program_open_log(keeper, "keeper");
+	int log = state_open_log(keeper, "keeper");
 	if (log < 0) {
 		return log;
 	}
@@ -157,7 +158,7 @@ static int prepare(struct keeper *keeper, struct error *error)
 		return error_set_code(error, status, "log/keeper.log");
 	}
 	status = open_sockets(keeper, error);
-	return status != 0 ? status : state_make_keys(keeper, error);
+	return status != 0 ? status : keys_make(keeper, error);
 }
 
 static void keep_private(int fd)

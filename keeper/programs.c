@@ -47,15 +47,6 @@ const char *program_name(enum keeper_program program)
 	return program == PROGRAM_SEKISHOD ? "sekishod" : "sekisho-queryd";
 }
 
-int program_open_log(const struct keeper *keeper, const char *name)
-{
-	char file[64];
-	snprintf(file, sizeof(file), "%s.log", name);
-	int fd = openat(
-	        keeper->log_fd, file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	return fd < 0 ? -errno : fd;
-}
-
 /* In the child: the environment that every program gets. */
 static void make_environment(char **environment, size_t size)
 {
@@ -164,7 +155,7 @@ static _Noreturn void become(const struct keeper *keeper, const struct start *st
 static pid_t launch(struct keeper *keeper, struct start *start, const char *log_name)
 {
 	file_cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	file_cleanup_fd int log = program_open_log(keeper, log_name);
+	file_cleanup_fd int log = state_open_log(keeper, log_name);
 	if (null < 0 || log < 0) {
 		return null < 0 ? -errno : log;
 	}

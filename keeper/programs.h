@@ -3,7 +3,7 @@
 
 #include "keeper/keeper.h"
 
-/* Starting programs with exactly the descriptors they are to have, and their logs. */
+/* Starting programs with exactly the descriptors they are to have, and turning their logs. */
 
 #define LOG_TURN_SIZE (8 * 1024 * 1024)
 
@@ -16,9 +16,6 @@ pid_t program_start(struct keeper *keeper, enum keeper_program program);
 /* Starts `sekisho-job <kind>` with descriptors[0] as 0 and the others as 3, 4, …; they stay the
  * caller's. The process id, or a negative error. */
 pid_t program_start_job(struct keeper *keeper, uint32_t kind, const int *descriptors, size_t count);
-
-/* Opens log/<name>.log for appending; mode 0640. */
-int program_open_log(const struct keeper *keeper, const char *name);
 
 /* Copies every log that is larger than `size` to "<log>.1" and empties it. The programs hold them
  * open for appending, so they go on writing at the new end. */

@@ -1,42 +1,27 @@
 #include "keeper/state.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <ifaddrs.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <openssl/evp.h>
-#include <poll.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "keeper/listeners.h"
-#include "keeper/programs.h"
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/sha256.h"
-#include "lib/link/job_kind.h"
-
-#define HOST_NAME_SIZE 256
-#define CERTIFICATE_DAYS "3650"
-#define CERTIFICATE_ADDRESSES_MAX 32
-#define CERTIFICATE_WAIT_MS 60000
 
 /* ---- folders and lock ---- */
 
@@ -188,7 +173,7 @@ static int make_path(
 	return status != 0 ? status : file_join(ret_path, PATH_MAX, parent, name);
 }
 
-/* ---- keys and certificates ---- */
+/* ---- secrets ---- */
 
 int state_open_secret(const struct keeper *keeper, const char *name, int *ret_fd)
 {
@@ -220,115 +205,7 @@ int state_open_secret(const struct keeper *keeper, const char *name, int *ret_fd
 	return 0;
 }
 
-/* Letters, digits, '-' and '.' of this machine's name; "localhost" when nothing is left. */
-static void get_host_name(char ret_name[HOST_NAME_SIZE])
-{
-	char name[HOST_NAME_SIZE] = "";
-	size_t length = 0;
-	if (gethostname(name, sizeof(name) - 1) != 0) {
-		name[0] = '\0';
-	}
-	for (const char *at = name; *at != '\0'; at++) {
-		bool letter = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z');
-		if (letter || (*at >= '0' && *at <= '9') || *at == '-' || *at == '.') {
-			ret_name[length++] = *at;
-		}
-	}
-	ret_name[length] = '\0';
-	if (length == 0) {
-		snprintf(ret_name, HOST_NAME_SIZE, "localhost");
-	}
-}
-
-/* Adds this machine's addresses to the JSON list that `request` is in. */
-static void add_addresses(struct buf *request)
-{
-	struct ifaddrs *list = NULL;
-	size_t count = 0;
-	buf_add_text(request, "\"127.0.0.1\",\"::1\"");
-	if (getifaddrs(&list) != 0) {
-		return;
-	}
-	for (struct ifaddrs *at = list; at != NULL && count < CERTIFICATE_ADDRESSES_MAX;
-	        at = at->ifa_next) {
-		char text[INET6_ADDRSTRLEN];
-		const void *bytes = NULL;
-		if (at->ifa_addr == NULL) {
-			continue;
-		}
-		if (at->ifa_addr->sa_family == AF_INET) {
-			bytes = &((struct sockaddr_in *)(void *)at->ifa_addr)->sin_addr;
-		} else if (at->ifa_addr->sa_family == AF_INET6) {
-			bytes = &((struct sockaddr_in6 *)(void *)at->ifa_addr)->sin6_addr;
-		}
-		if (bytes != NULL &&
-		        inet_ntop(at->ifa_addr->sa_family, bytes, text, sizeof(text)) != NULL) {
-			buf_add_format(request, ",\"%s\"", text);
-			count++;
-		}
-	}
-	freeifaddrs(list);
-}
-
-/* Waits for a job that was started here; its wait status. */
-static int wait_for_job(pid_t pid, int *ret_status)
-{
-	file_cleanup_fd int process = pidfd_open(pid, 0);
-	struct pollfd end = {.fd = process, .events = POLLIN};
-	if (process < 0) {
-		return -errno;
-	}
-	int ready;
-	do {
-		ready = poll(&end, 1, CERTIFICATE_WAIT_MS);
-	} while (ready < 0 && errno == EINTR);
-	if (ready <= 0) {
-		program_signal(pid, SIGKILL);
-	}
-	if (waitpid(pid, ret_status, 0) != pid) {
-		return -errno;
-	}
-	return ready > 0 ? 0 : SK_E_TIMEOUT;
-}
-
-/* Runs `sekisho-job certificate`, which writes to `output`. */
-static int run_certificate_job(struct keeper *keeper, int output, struct error *error)
-{
-	char host[HOST_NAME_SIZE], space[4096], answer[1024];
-	struct buf request;
-	int pair[2], result = 0;
-	get_host_name(host);
-	buf_init_fixed(&request, space, sizeof(space));
-	buf_add_format(&request, "{\"names\":[\"%s\",\"localhost\"],\"addresses\":[", host);
-	add_addresses(&request);
-	buf_add_text(&request, "],\"days\":" CERTIFICATE_DAYS "}");
-	if (buf_status(&request) != 0) {
-		return error_set_code(error, buf_status(&request), "certificate");
-	}
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-		return error_set_code(error, -errno, "certificate");
-	}
-	file_cleanup_fd int ours = pair[0];
-	file_cleanup_fd int theirs = pair[1];
-	int descriptors[] = {theirs, output};
-	if (send(ours, request.data, request.length, MSG_NOSIGNAL) < 0) {
-		return error_set_code(error, -errno, "certificate");
-	}
-	pid_t pid = program_start_job(keeper, JOB_CERTIFICATE, descriptors, 2);
-	int status = pid < 0 ? (int)pid : wait_for_job(pid, &result);
-	if (status != 0) {
-		return error_set_code(error, status, "sekisho-job certificate");
-	}
-	ssize_t got = recv(ours, answer, sizeof(answer) - 1, MSG_DONTWAIT);
-	answer[got > 0 ? got : 0] = '\0';
-	if (!WIFEXITED(result) || WEXITSTATUS(result) != 0 || lseek(output, 0, SEEK_END) <= 0) {
-		return error_set(error, SK_E_INTERNAL,
-		        "sekisho-job certificate failed (wait status %d): %s", result, answer);
-	}
-	return 0;
-}
-
-static int store_secret(const struct keeper *keeper, const char *name, const void *data,
+int state_store_secret(const struct keeper *keeper, const char *name, const void *data,
         size_t length, struct error *error)
 {
 	char path[PATH_MAX];
@@ -339,7 +216,8 @@ static int store_secret(const struct keeper *keeper, const char *name, const voi
 	return file_replace(path, data, length, 0600, error);
 }
 
-static int store_from(const struct keeper *keeper, const char *name, int fd, struct error *error)
+int state_store_secret_from(
+        const struct keeper *keeper, const char *name, int fd, struct error *error)
 {
 	char *data;
 	size_t length;
@@ -350,48 +228,22 @@ static int store_from(const struct keeper *keeper, const char *name, int fd, str
 	if (status != 0) {
 		return error_set_code(error, status, "tls/%s", name);
 	}
-	status = store_secret(keeper, name, data, length, error);
+	status = state_store_secret(keeper, name, data, length, error);
 	explicit_bzero(data, length);
 	mem_free(data);
 	return status;
 }
 
-int state_store_certificate(const struct keeper *keeper, int fd, struct error *error)
-{
-	return store_from(keeper, "query.pem", fd, error);
-}
+/* ---- logs, RPC sockets and addresses ---- */
 
-static int make_certificate(struct keeper *keeper, const char *name, struct error *error)
+int state_open_log(const struct keeper *keeper, const char *name)
 {
-	if (faccessat(keeper->tls_fd, name, F_OK, 0) == 0) {
-		return 0;
-	}
-	file_cleanup_fd int output = memfd_create(name, MFD_CLOEXEC);
-	if (output < 0) {
-		return error_set_code(error, -errno, "tls/%s", name);
-	}
-	int status = run_certificate_job(keeper, output, error);
-	return status != 0 ? status : store_from(keeper, name, output, error);
+	char file[64];
+	snprintf(file, sizeof(file), "%s.log", name);
+	int fd = openat(
+	        keeper->log_fd, file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	return fd < 0 ? -errno : fd;
 }
-
-int state_make_keys(struct keeper *keeper, struct error *error)
-{
-	if (faccessat(keeper->tls_fd, "tickets.key", F_OK, 0) != 0) {
-		unsigned char key[KEEPER_TICKET_KEY_SIZE];
-		if (getrandom(key, sizeof(key), 0) != (ssize_t)sizeof(key)) {
-			return error_set_code(error, -errno, "tls/tickets.key");
-		}
-		int status = store_secret(keeper, "tickets.key", key, sizeof(key), error);
-		explicit_bzero(key, sizeof(key));
-		if (status != 0) {
-			return status;
-		}
-	}
-	int status = make_certificate(keeper, "query.pem", error);
-	return status != 0 ? status : make_certificate(keeper, "console.pem", error);
-}
-
-/* ---- RPC sockets and addresses ---- */
 
 int state_open_rpc(const struct keeper *keeper, const char *name, mode_t mode, gid_t group,
         int *ret_fd, struct error *error)
@@ -422,6 +274,25 @@ int state_open_rpc(const struct keeper *keeper, const char *name, mode_t mode, g
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+void state_host_name(char ret_name[KEEPER_HOST_NAME_SIZE])
+{
+	char name[KEEPER_HOST_NAME_SIZE] = "";
+	size_t length = 0;
+	if (gethostname(name, sizeof(name) - 1) != 0) {
+		name[0] = '\0';
+	}
+	for (const char *at = name; *at != '\0'; at++) {
+		bool letter = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z');
+		if (letter || (*at >= '0' && *at <= '9') || *at == '-' || *at == '.') {
+			ret_name[length++] = *at;
+		}
+	}
+	ret_name[length] = '\0';
+	if (length == 0) {
+		snprintf(ret_name, KEEPER_HOST_NAME_SIZE, "localhost");
+	}
 }
 
 /* SHA-256 of the first certificate of tls/query.pem, as `openssl x509 -fingerprint` has it. */
@@ -464,8 +335,8 @@ static int get_fingerprint(const struct keeper *keeper, unsigned char ret_digest
 static void add_urls(const struct keeper *keeper, struct buf *text)
 {
 	const char *listen = keeper->options->listen;
-	char host[HOST_NAME_SIZE];
-	get_host_name(host);
+	char host[KEEPER_HOST_NAME_SIZE];
+	state_host_name(host);
 	if (listen != NULL && strcmp(listen, "::") != 0 && strcmp(listen, "0.0.0.0") != 0) {
 		snprintf(host, sizeof(host), strchr(listen, ':') != NULL ? "[%s]" : "%s", listen);
 	}

@@ -62,6 +62,7 @@ struct counters {
 	uint64_t lost_clients, lost_rules;
 };
 
+/* All memory that counting will take. `secrets`: random numbers that hashes start from. -ENOMEM. */
 int counters_init(struct counters *counters, const uint64_t secrets[2]) SK_MUST_USE;
 void counters_release(struct counters *counters);
 
@@ -73,8 +74,10 @@ struct client_count {
 void counters_add_client(struct counters *counters, const struct address *client,
         enum service service, const struct client_count *count);
 
+/* Counts one asking for a canonical URL, when it is among those that are followed. */
 void counters_add_url(struct counters *counters, const char *url, uint32_t length);
 
+/* Counts a hit of a rule or object at `wall` (ms). */
 void counters_add_rule(struct counters *counters, enum policy_list list, int64_t id, int64_t wall);
 
 /* Starts a report (of what is counted from now on, too, until it is through). */

@@ -27,6 +27,7 @@ struct event_ring {
 	char *space;
 };
 
+/* All memory that the ring will take; packets carry `boot` and `worker`. -ENOMEM. */
 int event_ring_init(struct event_ring *ring, uint64_t boot, uint16_t worker) SK_MUST_USE;
 void event_ring_release(struct event_ring *ring);
 

@@ -197,12 +197,12 @@ static int make_workers(unsigned count, struct error *error)
 		}
 		server.generations[i] = &server.workers[i]->active_generation;
 	}
+	server.worker_count = count;
 	for (unsigned i = 0; i < count; i++) {
 		int status = worker_start(server.workers[i]);
 		if (status != 0) {
 			return error_set_code(error, status, "thread %u", i);
 		}
-		server.worker_count = i + 1;
 	}
 	return 0;
 }

@@ -17,8 +17,9 @@
 /* Per turn, so that the others get their share and open connections are served in between. */
 #define ACCEPTS_PER_TURN 8
 #define TICK_MS DEADLINE_TICK
-/* What all connections of a worker may borrow. A thousand usual bulk requests at once. */
-#define POOL_MAXIMUM ((size_t)64 << 20)
+/* What all connections of a worker may borrow: the unread bulk answers of some 1,500 clients, and
+ * as many incomplete requests. Usually next to nothing of it is in use. */
+#define POOL_MAXIMUM ((size_t)256 << 20)
 /* Beyond the maximum so many more are taken, to be told that the server is busy. */
 #define BUSY_CONNECTIONS 64
 #define STOP_MS 5000
@@ -133,6 +134,7 @@ static void on_closed(void *context, struct connection *connection)
 	struct worker *worker = context;
 	(void)connection;
 	atomic_fetch_sub_explicit(&worker->server->connection_count, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&worker->open_count, 1, memory_order_relaxed);
 }
 
 static const struct net_handlers handlers = {on_request, on_problem, on_closed};
@@ -198,8 +200,36 @@ static void take_connection(struct worker_listener *listener, int fd, const stru
 		        &worker->server->connection_count, 1, memory_order_relaxed);
 		return;
 	}
+	atomic_fetch_add_explicit(&worker->open_count, 1, memory_order_relaxed);
 	connection->flags = flags;
 	judge_client(worker, connection);
+}
+
+/* All workers are woken for a new connection, and the first takes it. Long-lived connections would
+ * so end up with one of them; a worker that has clearly more than another leaves it to that one. */
+static struct worker *find_emptier(const struct worker *worker)
+{
+	const struct server *server = worker->server;
+	uint32_t mine = atomic_load_explicit(&worker->open_count, memory_order_relaxed);
+	for (unsigned i = 0; i < server->worker_count; i++) {
+		struct worker *other = server->workers[i];
+		uint32_t theirs = atomic_load_explicit(&other->open_count, memory_order_relaxed);
+		if (mine > theirs + 4 + theirs / 8) {
+			return other;
+		}
+	}
+	return NULL;
+}
+
+static void leave_to(struct worker *worker, struct worker *other)
+{
+	uint64_t one = 1;
+	worker->accept_paused = true;
+	set_accepting(worker, false);
+	atomic_store_explicit(&other->accept_wanted, true, memory_order_release);
+	/* It fails only when the counter is full: then the other one is awake anyway. */
+	ssize_t written = write(other->wake_fd, &one, sizeof(one));
+	(void)written;
 }
 
 static void on_listener(evutil_socket_t listener_fd, short what, void *context)
@@ -208,6 +238,11 @@ static void on_listener(evutil_socket_t listener_fd, short what, void *context)
 	struct worker *worker = listener->worker;
 	(void)what;
 	for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
+		struct worker *other = find_emptier(worker);
+		if (other != NULL) {
+			leave_to(worker, other);
+			return;
+		}
 		struct sockaddr_storage storage;
 		socklen_t length = sizeof(storage);
 		int fd = accept4(listener_fd, (struct sockaddr *)&storage, &length,
@@ -289,13 +324,26 @@ static void carry_out(struct worker *worker, const struct worker_order *order)
 	}
 }
 
+static void accept_again(struct worker *worker)
+{
+	if (worker->accept_paused && worker->stop_at == 0) {
+		worker->accept_paused = false;
+		set_accepting(worker, true);
+	}
+}
+
 static void on_wake(evutil_socket_t fd, short what, void *context)
 {
 	struct worker *worker = context;
 	uint64_t count;
 	(void)what;
-	if (read(fd, &count, sizeof(count)) != (ssize_t)sizeof(count) ||
-	        !atomic_load_explicit(&worker->order_given, memory_order_acquire)) {
+	if (read(fd, &count, sizeof(count)) != (ssize_t)sizeof(count)) {
+		return;
+	}
+	if (atomic_exchange_explicit(&worker->accept_wanted, false, memory_order_acquire)) {
+		accept_again(worker);
+	}
+	if (!atomic_load_explicit(&worker->order_given, memory_order_acquire)) {
 		return;
 	}
 	struct worker_order order = worker->order;
@@ -364,10 +412,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	if (worker->generation != NULL) {
 		report(worker, net_loop_now(&worker->loop));
 	}
-	if (worker->accept_paused && worker->stop_at == 0) {
-		worker->accept_paused = false;
-		set_accepting(worker, true);
-	}
+	accept_again(worker);
 	atomic_store_explicit(&worker->handshakes, worker->loop.handshakes, memory_order_relaxed);
 	atomic_store_explicit(&worker->resumptions, worker->loop.resumptions, memory_order_relaxed);
 }
@@ -403,13 +448,7 @@ static void *run(void *context)
 
 static int make_loop(struct worker *worker)
 {
-	struct event_config *config = event_config_new();
-	if (config == NULL) {
-		return -ENOMEM;
-	}
-	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	worker->base = event_base_new_with_config(config);
-	event_config_free(config);
+	worker->base = net_base_new();
 	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (worker->base == NULL || worker->wake_fd < 0) {
 		return -ENOMEM;

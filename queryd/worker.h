@@ -62,7 +62,9 @@ struct worker {
 	struct worker_order order;
 	struct worker_listener listeners[LISTENERS_MAX];
 	unsigned listener_count;
-	bool accept_paused; /* no descriptors left; tried again at the next tick */
+	bool accept_paused; /* until the next tick, or until another worker has more to do */
+	_Atomic bool accept_wanted; /* another worker asks this one to accept again */
+	_Atomic uint32_t open_count; /* its connections, for the others to see */
 	const struct generation *generation;
 	uint32_t epoch; /* counts generations: clients are judged again after each */
 	SSL_CTX *tls;

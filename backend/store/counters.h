@@ -21,6 +21,7 @@ struct counters {
 	int64_t trimmed_slot;
 };
 
+/* Opens "<path>/counters.db" for writing, made when it is not there; counters_close frees. */
 int counters_open(const char *path, struct counters *ret_counters, struct error *error) SK_MUST_USE;
 void counters_close(struct counters *counters);
 

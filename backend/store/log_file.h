@@ -24,6 +24,7 @@ int log_file_path(const char *folder, enum log_kind kind, int64_t day,
 /* The kind and day of a file name ("blocked-2026-11-23.db"); 0 or SK_E_SYNTAX. */
 int log_file_parse(const char *name, enum log_kind *ret_kind, int64_t *ret_day) SK_MUST_USE;
 
+/* Opens the file for writing, made when it is not there; log_file_close ends it without commit. */
 int log_file_open(const char *folder, enum log_kind kind, int64_t day, struct log_file *ret_file,
         struct error *error) SK_MUST_USE;
 void log_file_close(struct log_file *file);

@@ -54,6 +54,7 @@ struct logs {
 	size_t file_count;
 	struct counters counters;
 	bool counters_open;
+	uint64_t committed[LOG_KIND_COUNT]; /* not yet in the status */
 };
 
 static void list_clear(struct list *list)
@@ -128,7 +129,7 @@ void logs_put_events(struct logs *logs, const void *packet, size_t size)
 	if (item->without_access) {
 		count_dropped(logs, packet, size, true);
 	}
-	put(logs, item, LINK_PACKET_MAX / 16); /* more than a packet has records */
+	put(logs, item, (uint32_t)(size / 16)); /* more than it has records */
 	pthread_mutex_unlock(&logs->lock);
 }
 
@@ -182,6 +183,14 @@ static void close_file(struct logs *logs, size_t index)
 	logs->files[index] = logs->files[--logs->file_count];
 }
 
+static int commit_file(struct logs *logs, struct log_file *file, struct error *error)
+{
+	uint64_t rows = file->in_transaction ? file->rows : 0;
+	int status = log_file_commit(file, error);
+	logs->committed[file->kind] += status == 0 ? rows : 0;
+	return status;
+}
+
 /* A damaged file must not stop the log: it gets another name, and the next attempt a new file. */
 static void set_aside(struct logs *logs, enum log_kind kind, int64_t day)
 {
@@ -227,7 +236,7 @@ static int file_of(struct logs *logs, enum log_kind kind, int64_t day, struct lo
 	if (logs->file_count == OPEN_FILES_MAX) {
 		/* What is committed early and written again stays what it is. */
 		oldest = oldest < OPEN_FILES_MAX ? oldest : 0;
-		status = log_file_commit(&logs->files[oldest], error);
+		status = commit_file(logs, &logs->files[oldest], error);
 		close_file(logs, oldest);
 	}
 	if (status == 0) {
@@ -314,24 +323,20 @@ static int write_logs(struct logs *logs, const struct list *batch, struct error 
 		status = item->is_packet ? write_packet(logs, item, false, error)
 		                         : write_service(logs, item, error);
 	}
-	uint64_t stored[LOG_KIND_COUNT] = {0};
 	for (size_t i = 0; i < logs->file_count; i++) {
 		if (status == 0) {
-			stored[logs->files[i].kind] +=
-			        logs->files[i].in_transaction ? logs->files[i].rows : 0;
-			status = log_file_commit(&logs->files[i], error);
+			status = commit_file(logs, &logs->files[i], error);
 		}
 		if (status != 0) {
 			log_file_rollback(&logs->files[i]);
 		}
 	}
-	if (status == 0) {
-		pthread_mutex_lock(&logs->lock);
-		for (int i = 0; i < LOG_KIND_COUNT; i++) {
-			logs->status.stored[i] += stored[i];
-		}
-		pthread_mutex_unlock(&logs->lock);
+	pthread_mutex_lock(&logs->lock);
+	for (int i = 0; i < LOG_KIND_COUNT; i++) {
+		logs->status.stored[i] += logs->committed[i];
+		logs->committed[i] = 0;
 	}
+	pthread_mutex_unlock(&logs->lock);
 	return status;
 }
 

@@ -17,6 +17,7 @@ enum {
 	RULES_UPDATE,
 	RULES_DELETE,
 	RULES_BURY,
+	RULES_FORGET_HITS,
 	RULES_GET,
 	RULES_SAME,
 	RULES_ADD_DIGEST,
@@ -39,6 +40,7 @@ const char *const store_rules_sql[] = {
                          " problem = ?10, revision = ?12 WHERE id = ?13",
         [RULES_DELETE] = "DELETE FROM rules AS r WHERE r.id = ?1 AND " VISIBLE,
         [RULES_BURY] = "INSERT OR REPLACE INTO removed VALUES(?1, ?2, ?3)",
+        [RULES_FORGET_HITS] = "DELETE FROM hits WHERE list IN (0, 1) AND id = ?1",
         [RULES_GET] = "SELECT " RULE_COLUMNS ", ifnull(h.hits, 0), ifnull(h.last, 0)"
                       " FROM rules r LEFT JOIN hits h ON h.list = r.list AND h.id = r.id"
                       " WHERE r.id = ?1 AND " VISIBLE,
@@ -219,7 +221,13 @@ int rules_remove(struct store *store, int64_t id, struct error *error)
 	sqlite3_bind_int(bury, 1, 0);
 	sqlite3_bind_int64(bury, 2, id);
 	sqlite3_bind_int64(bury, 3, store->meta[META_REVISION]);
-	return database_run(&store->database, bury, error);
+	status = database_run(&store->database, bury, error);
+	if (status == 0) {
+		sqlite3_stmt *forget = store->statements[STORE_RULES][RULES_FORGET_HITS];
+		sqlite3_bind_int64(forget, 1, id);
+		status = database_run(&store->database, forget, error);
+	}
+	return status;
 }
 
 /* The row and its texts in one allocation. */

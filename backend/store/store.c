@@ -1,5 +1,6 @@
 #include "backend/store/store.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,7 @@ int store_open(const char *path, struct store *ret_store, struct error *error)
 	int status = database_open(
 	        path, "config.db", &schema_config, DATABASE_WRITE_FULL, &store.database, error);
 	for (int group = 0; status == 0 && group < STORE_GROUP_COUNT; group++) {
+		assert(count_sql(group_sql[group]) <= STORE_STATEMENTS_MAX);
 		status = database_prepare(&store.database, group_sql[group],
 		        count_sql(group_sql[group]), store.statements[group], error);
 	}
@@ -126,41 +128,28 @@ int store_begin(struct store *store, struct error *error)
 		status = store_set_meta(
 		        store, META_GENERATION, store->meta[META_GENERATION] + 1, error);
 	}
-	if (status != 0) {
-		store_rollback(store);
-	}
-	return status;
+	return status != 0 ? store_end(store, status, error) : 0;
 }
 
-int store_commit(struct store *store, struct error *error)
+int store_end(struct store *store, int status, struct error *error)
 {
-	int status = database_commit(&store->database, error);
-	end_lazy(store);
-	if (status != 0) {
+	if (status == 0) {
+		status = database_commit(&store->database, error);
+	}
+	if (status == 0) {
+		memcpy(store->committed, store->meta, sizeof(store->meta));
+	} else {
+		database_rollback(&store->database);
 		memcpy(store->meta, store->committed, sizeof(store->meta));
-		return status;
 	}
-	memcpy(store->committed, store->meta, sizeof(store->meta));
-	return 0;
-}
-
-void store_rollback(struct store *store)
-{
-	database_rollback(&store->database);
 	end_lazy(store);
-	memcpy(store->meta, store->committed, sizeof(store->meta));
+	return status;
 }
 
 int store_next_generation(struct store *store, struct error *error)
 {
 	int status = store_begin(store, error);
-	if (status == 0) {
-		status = store_commit(store, error);
-	}
-	if (status != 0) {
-		store_rollback(store);
-	}
-	return status;
+	return store_end(store, status, error);
 }
 
 int store_reader_open(const char *path, struct store_reader *ret_reader, struct error *error)

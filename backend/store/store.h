@@ -39,7 +39,7 @@ enum store_group {
 	STORE_JOBS,
 	STORE_GROUP_COUNT
 };
-#define STORE_STATEMENTS_MAX 16 /* per group */
+#define STORE_STATEMENTS_MAX 24 /* per group */
 
 struct store {
 	struct database database;
@@ -49,14 +49,17 @@ struct store {
 	bool lazy; /* the open transaction is */
 };
 
+/* Opens "<path>/config.db" for writing, made or brought to the present schema; store_close frees.
+ */
 int store_open(const char *path, struct store *ret_store, struct error *error) SK_MUST_USE;
 void store_close(struct store *store);
 
-/* A change: a transaction with a new revision and generation. Everything in it is durable when
- * store_commit returned 0, and undone when it did not. */
+/* A change: a transaction with a new revision and generation. */
 int store_begin(struct store *store, struct error *error) SK_MUST_USE;
-int store_commit(struct store *store, struct error *error) SK_MUST_USE;
-void store_rollback(struct store *store);
+
+/* The end of any transaction: commits when `status` is 0. Everything in it is durable when it
+ * returns 0; what failed, here or before, is returned, and everything undone. */
+int store_end(struct store *store, int status, struct error *error) SK_MUST_USE;
 
 /* A change that only counts up: a generation number of its own for what no stored change caused. */
 int store_next_generation(struct store *store, struct error *error) SK_MUST_USE;

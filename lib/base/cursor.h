@@ -28,6 +28,7 @@ static inline size_t cursor_left(const struct cursor *cursor)
 /* A pointer to the next `size` bytes, which are consumed, or NULL. */
 const unsigned char *cursor_bytes(struct cursor *cursor, size_t size);
 
+/* The next number, little-endian, which is consumed, or 0. */
 uint8_t cursor_u8(struct cursor *cursor);
 uint16_t cursor_le16(struct cursor *cursor);
 uint32_t cursor_le32(struct cursor *cursor);

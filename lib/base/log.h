@@ -15,6 +15,7 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 /* Names the program for all lines; `program` must live on. Level default: info. */
 void log_init(const char *program, enum log_level level);
 
+/* Writes one line; use the macros below. Longer lines are cut. */
 void log_line(enum log_level level, const char *module, const char *format, ...) SK_PRINTF(3, 4);
 
 #define log_error(module, ...) log_line(LOG_LEVEL_ERROR, module, __VA_ARGS__)

@@ -25,10 +25,12 @@ struct siphash {
 	uint64_t total;
 };
 
+/* A hash in steps; siphash_finish leaves the state as it is. */
 void siphash_init(struct siphash *state, const struct siphash_key *key);
 void siphash_update(struct siphash *state, const void *bytes, size_t size);
 struct siphash_value siphash_finish(const struct siphash *state);
 
+/* The hash of `size` bytes at once. */
 struct siphash_value siphash(const struct siphash_key *key, const void *bytes, size_t size);
 
 /* Key from 16 bytes, little-endian as in the paper. */

@@ -75,6 +75,7 @@ struct url_expressions {
 	        paths[URL_PATHS_MAX]; /* all start at path_start; the query form is longest */
 };
 
+/* Of a canonical URL. Pure. */
 void url_expressions(const struct url *url, struct url_expressions *ret_expressions);
 
 #endif

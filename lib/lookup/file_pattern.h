@@ -24,6 +24,7 @@ int file_pattern_open(struct lookup_file *file, struct file_pattern **ret_patter
         struct error *error) SK_MUST_USE;
 void file_pattern_close(struct file_pattern *pattern); /* NULL allowed */
 
+/* The pattern's own. */
 const struct pattern_info *file_pattern_info(const struct file_pattern *pattern);
 const struct lookup_file *file_pattern_file(const struct file_pattern *pattern);
 

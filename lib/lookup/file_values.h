@@ -39,6 +39,7 @@ struct file_values {
 	uint32_t slot_count;
 };
 
+/* -ENOMEM; the others also SK_E_LIMIT when there are too many. */
 int file_values_init(struct file_values *values) SK_MUST_USE;
 void file_values_release(struct file_values *values);
 

@@ -41,6 +41,7 @@ struct build_counts {
 
 struct web_builder;
 
+/* `key` is copied: the random one of the pattern. -ENOMEM. */
 int web_builder_new(const struct siphash_key *key, struct web_builder **ret_builder) SK_MUST_USE;
 void web_builder_free(struct web_builder *builder); /* NULL allowed */
 
@@ -66,6 +67,7 @@ int web_builder_write(struct web_builder *builder, int fd, const char *name, con
 
 struct file_builder;
 
+/* file_builder_free frees it. -ENOMEM, -errno. */
 int file_builder_new(struct file_builder **ret_builder) SK_MUST_USE;
 void file_builder_free(struct file_builder *builder);
 
@@ -74,6 +76,7 @@ void file_builder_free(struct file_builder *builder);
 int file_builder_add(struct file_builder *builder, const struct digest *digest, int malicious,
         uint8_t kind, const char *name, uint64_t origins) SK_MUST_USE;
 
+/* As web_builder_write. */
 int file_builder_write(struct file_builder *builder, int fd, const char *name, const char *version,
         const char *const *sources, size_t source_count, build_conflict_fn *conflict, void *context,
         struct build_counts *ret_counts, struct error *error) SK_MUST_USE;

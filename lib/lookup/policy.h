@@ -43,6 +43,7 @@ int policy_open(
         struct lookup_file *file, struct policy **ret_policy, struct error *error) SK_MUST_USE;
 void policy_close(struct policy *policy); /* NULL allowed */
 
+/* The policy's own. */
 const struct siphash_key *policy_key(const struct policy *policy);
 const struct lookup_file *policy_file(const struct policy *policy);
 uint32_t policy_entry_count(const struct policy *policy);
@@ -94,6 +95,7 @@ bool policy_entry_covers_digest(
 
 struct policy_builder;
 
+/* `key` is copied: the one that expressions are hashed with. -ENOMEM. */
 int policy_builder_new(
         const struct siphash_key *key, struct policy_builder **ret_builder) SK_MUST_USE;
 void policy_builder_free(struct policy_builder *builder);

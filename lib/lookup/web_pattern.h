@@ -38,6 +38,7 @@ int web_pattern_open(struct lookup_file *file, struct web_pattern **ret_pattern,
         struct error *error) SK_MUST_USE;
 void web_pattern_close(struct web_pattern *pattern); /* NULL allowed */
 
+/* The pattern's own. */
 const struct pattern_info *web_pattern_info(const struct web_pattern *pattern);
 const struct siphash_key *web_pattern_key(const struct web_pattern *pattern);
 const struct lookup_file *web_pattern_file(const struct web_pattern *pattern);

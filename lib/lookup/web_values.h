@@ -40,6 +40,7 @@ int web_value_compare(const struct web_value *a, const struct web_value *b);
 int web_values_rank(const struct web_values *values, uint32_t *rank, struct web_value **ret_sorted,
         uint32_t *ret_count) SK_MUST_USE;
 
+/* The chunk VALS. */
 int web_values_write(
         const struct web_value *values, uint32_t count, struct lookup_writer *writer) SK_MUST_USE;
 

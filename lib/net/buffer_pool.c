@@ -4,11 +4,11 @@
 
 #include "lib/base/mem.h"
 
-static const size_t sizes[BUFFER_CLASSES] = {
-        4 << 10, 16 << 10, 64 << 10, 256 << 10, (1 << 20) + (64 << 10), 4 << 20, BUFFER_SIZE_MAX};
+static const size_t sizes[BUFFER_CLASSES] = {4 << 10, 16 << 10, 64 << 10, 128 << 10, 256 << 10,
+        (1 << 20) + (64 << 10), 4 << 20, BUFFER_SIZE_MAX};
 
 /* How many unused buffers of a size are kept: 4 MiB of the small ones, one or two of the large. */
-static const size_t kept_max[BUFFER_CLASSES] = {1024, 128, 32, 8, 2, 1, 0};
+static const size_t kept_max[BUFFER_CLASSES] = {1024, 128, 32, 16, 8, 2, 1, 0};
 
 void buffer_pool_init(struct buffer_pool *pool, size_t maximum)
 {
@@ -44,13 +44,15 @@ void buffer_pool_release(struct buffer_pool *pool)
 	}
 }
 
-void *buffer_pool_take(struct buffer_pool *pool, size_t size, size_t *ret_capacity)
+void *buffer_pool_take(
+        struct buffer_pool *pool, enum buffer_use use, size_t size, size_t *ret_capacity)
 {
 	unsigned class = 0;
 	while (class < BUFFER_CLASSES && sizes[class] < size) {
 		class ++;
 	}
-	if (class == BUFFER_CLASSES || sizes[class] > pool->maximum - pool->out) {
+	size_t maximum = use == BUFFER_FOR_ANSWER ? pool->maximum / 4 * 3 : pool->maximum;
+	if (class == BUFFER_CLASSES || pool->out + sizes[class] > maximum) {
 		return NULL;
 	}
 	void *buffer = pool->free[class];

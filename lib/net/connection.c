@@ -17,6 +17,9 @@
 #define DRAIN_BYTES (4 * 1024 * 1024)
 /* The largest request: head, body, and the empty line before it. */
 #define REQUEST_MAX (HTTP_HEAD_MAX + LIMIT_HTTP_BODY + 1024)
+/* What the system may hold of answers (it takes this twice): a usual bulk answer, not more. Clients
+ * that do not read would otherwise have it keep megabytes each. */
+#define SEND_BUFFER (128 * 1024)
 
 /* ---- the loop ---- */
 
@@ -29,12 +32,25 @@ int64_t net_loop_read_clock(struct net_loop *loop)
 	return loop->now;
 }
 
+struct event_base *net_base_new(void)
+{
+	struct event_config *config = event_config_new();
+	if (config == NULL) {
+		return NULL;
+	}
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	struct event_base *base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
 int net_loop_init(struct net_loop *loop, struct event_base *base,
         const struct net_handlers *handlers, void *context, size_t pool_maximum)
 {
 	*loop = (struct net_loop){.base = base, .handlers = handlers, .context = context};
 	static const struct net_limits limits = {10000, 10000, 30000, 75000, 30000};
 	net_loop_set_limits(loop, &limits);
+	loop->queue_end = &loop->queue;
 	buffer_pool_init(&loop->pool, pool_maximum);
 	loop->input_space = mem_map_large(NET_INPUT_SIZE);
 	loop->output_space = mem_map_large(NET_OUTPUT_SIZE);
@@ -54,14 +70,9 @@ void net_loop_set_limits(struct net_loop *loop, const struct net_limits *limits)
 	loop->phase_ms[CONNECTION_IDLE] = limits->idle_ms;
 	loop->phase_ms[CONNECTION_HEADER] = limits->header_ms;
 	loop->phase_ms[CONNECTION_BODY] = limits->body_ms;
+	loop->phase_ms[CONNECTION_QUEUED] = limits->write_ms;
 	loop->phase_ms[CONNECTION_WRITE] = limits->write_ms;
 	loop->phase_ms[CONNECTION_DRAIN] = DRAIN_MS;
-}
-
-int net_loop_turn(struct net_loop *loop)
-{
-	loop->now_known = false;
-	return event_base_loop(loop->base, EVLOOP_ONCE) < 0 ? SK_E_INTERNAL : 0;
 }
 
 /* ---- memory ---- */
@@ -98,7 +109,8 @@ static int keep_input(struct connection *connection, const char *data, size_t le
 		return SK_E_LIMIT;
 	}
 	size_t capacity;
-	char *buffer = buffer_pool_take(&connection->loop->pool, need, &capacity);
+	char *buffer =
+	        buffer_pool_take(&connection->loop->pool, BUFFER_FOR_REQUEST, need, &capacity);
 	if (buffer == NULL) {
 		return -ENOMEM;
 	}
@@ -118,6 +130,32 @@ static void enter_phase(struct connection *connection, enum connection_phase pha
 	connection->phase = (uint8_t)phase;
 	deadline_set(&loop->deadlines, &connection->deadline,
 	        net_loop_now(loop) + loop->phase_ms[phase]);
+}
+
+static void queue_add(struct connection *connection)
+{
+	struct net_loop *loop = connection->loop;
+	if (connection->queue_link != NULL) {
+		return;
+	}
+	connection->queue_next = NULL;
+	connection->queue_link = loop->queue_end;
+	*loop->queue_end = connection;
+	loop->queue_end = &connection->queue_next;
+}
+
+static void queue_remove(struct connection *connection)
+{
+	if (connection->queue_link == NULL) {
+		return;
+	}
+	*connection->queue_link = connection->queue_next;
+	if (connection->queue_next != NULL) {
+		connection->queue_next->queue_link = connection->queue_link;
+	} else {
+		connection->loop->queue_end = connection->queue_link;
+	}
+	connection->queue_link = NULL;
 }
 
 static void want_read(struct connection *connection, bool wanted)
@@ -152,6 +190,7 @@ static void connection_close(struct connection *connection)
 {
 	struct net_loop *loop = connection->loop;
 	loop->handlers->closed(loop->context, connection);
+	queue_remove(connection);
 	want_read(connection, false);
 	want_write(connection, false);
 	deadline_clear(&connection->deadline);
@@ -253,7 +292,7 @@ static int flush_output(struct connection *connection)
 		return status;
 	}
 	size_t capacity;
-	connection->output = buffer_pool_take(&loop->pool, left, &capacity);
+	connection->output = buffer_pool_take(&loop->pool, BUFFER_FOR_ANSWER, left, &capacity);
 	if (connection->output == NULL) {
 		buf_clear(output);
 		return -ENOMEM;
@@ -295,6 +334,13 @@ static size_t answer_requests(struct connection *connection, char *data, size_t 
 			        connection, (enum http_problem)parser->problem, parser->detail);
 			break;
 		}
+		if (SK_UNLIKELY(parser->content_length > NET_LARGE_BODY)) {
+			if (loop->large_done) {
+				queue_add(connection); /* its answer waits for net_loop_turn */
+				break;
+			}
+			loop->large_done = true;
+		}
 		struct http_request request;
 		http_parser_request(parser, data + used, &request);
 		request.keep_alive = request.keep_alive && !loop->stopping;
@@ -317,7 +363,9 @@ static int keep_rest(struct connection *connection, const char *rest, size_t len
 		return status;
 	}
 	bool in_body = http_parser_in_body(&connection->parser);
-	if (in_body && connection->phase != CONNECTION_BODY) {
+	if (connection->queue_link != NULL) {
+		enter_phase(connection, CONNECTION_QUEUED);
+	} else if (in_body && connection->phase != CONNECTION_BODY) {
 		enter_phase(connection, CONNECTION_BODY);
 		if (connection->parser.wants_continue && !connection->continued) {
 			connection->continued = true;
@@ -373,6 +421,7 @@ static enum outcome process(struct connection *connection, char *data, size_t le
 		if (connection->closing || used == length) {
 			release_input(connection);
 		} else if (keep_rest(connection, data + used, length - used) != 0) {
+			queue_remove(connection);
 			report_problem(connection, HTTP_PROBLEM_BUSY, "too much memory is in use");
 		}
 		outcome = finish_round(connection);
@@ -468,6 +517,10 @@ static void on_readable(struct connection *connection)
 		drain(connection);
 		return;
 	}
+	if (connection->phase == CONNECTION_QUEUED) {
+		want_read(connection, false); /* until what it has asked is answered */
+		return;
+	}
 	/* What OpenSSL holds does not show in epoll: it is read until nothing is left. */
 	while (read_and_answer(connection) == OUTCOME_MORE && connection->ssl != NULL &&
 	        SSL_has_pending(connection->ssl) == 1) {
@@ -477,6 +530,10 @@ static void on_readable(struct connection *connection)
 static void on_handshake(struct connection *connection)
 {
 	struct net_loop *loop = connection->loop;
+	if (loop->handshakes_left == 0) {
+		return; /* the event comes again in the next turn */
+	}
+	loop->handshakes_left--;
 	int status = tls_handshake(connection->ssl);
 	if (status == TLS_WANTS_READ || status == TLS_WANTS_WRITE) {
 		want_write(connection, status == TLS_WANTS_WRITE);
@@ -550,6 +607,40 @@ static void on_write_event(evutil_socket_t fd, short what, void *context)
 	}
 }
 
+/* ---- turns ---- */
+
+/* Answers the large request that has waited longest. */
+static void answer_queued(struct net_loop *loop)
+{
+	struct connection *connection = loop->queue;
+	queue_remove(connection);
+	if (connection->phase != CONNECTION_QUEUED) {
+		return; /* an answer before it waits for the socket: on_output_done goes on */
+	}
+	loop->large_done = false;
+	connection->phase = CONNECTION_BODY;
+	want_read(connection, true);
+	if (process(connection, connection->input, connection->input_length) != OUTCOME_GONE &&
+	        connection->ssl != NULL && connection->reading) {
+		on_readable(connection);
+	}
+}
+
+int net_loop_turn(struct net_loop *loop)
+{
+	int flags = EVLOOP_ONCE | (loop->queue != NULL ? EVLOOP_NONBLOCK : 0);
+	loop->now_known = false;
+	loop->handshakes_left = NET_HANDSHAKES;
+	loop->large_done = loop->queue != NULL; /* this turn's is one of the queue */
+	if (event_base_loop(loop->base, flags) < 0) {
+		return SK_E_INTERNAL;
+	}
+	if (loop->queue != NULL) {
+		answer_queued(loop);
+	}
+	return 0;
+}
+
 /* ---- deadlines ---- */
 
 /* A client that does not read would leave what is unsent to the kernel for many minutes after
@@ -570,6 +661,9 @@ static void on_deadline(void *context, struct deadline *deadline)
 		        connection, HTTP_PROBLEM_TIMEOUT, "the header did not come in time");
 	} else if (connection->phase == CONNECTION_BODY) {
 		end_with_problem(connection, HTTP_PROBLEM_TIMEOUT, "the body did not come in time");
+	} else if (connection->phase == CONNECTION_QUEUED) {
+		queue_remove(connection);
+		end_with_problem(connection, HTTP_PROBLEM_BUSY, "too many large requests wait");
 	} else {
 		if (connection->phase == CONNECTION_WRITE ||
 		        connection->phase == CONNECTION_DRAIN) {
@@ -620,6 +714,8 @@ struct connection *connection_open(
 	        connection);
 	event_assign(&connection->write_event, loop->base, fd, EV_WRITE | EV_PERSIST,
 	        on_write_event, connection);
+	int size = SEND_BUFFER;
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	enter_phase(connection, ssl != NULL ? CONNECTION_HANDSHAKE : CONNECTION_IDLE);
 	want_read(connection, true);
 	return connection;

@@ -48,6 +48,7 @@ enum connection_phase {
 	CONNECTION_IDLE, /* no byte of a request is there */
 	CONNECTION_HEADER, /* part of a head is there */
 	CONNECTION_BODY, /* the head is there, part of the body is not */
+	CONNECTION_QUEUED, /* a large request is complete and waits for its turn */
 	CONNECTION_WRITE, /* an answer waits for the socket */
 	CONNECTION_DRAIN, /* the last answer is out; what the client still sends is thrown away */
 	CONNECTION_PHASE_COUNT
@@ -58,6 +59,7 @@ struct connection {
 	struct event read_event, write_event;
 	struct deadline deadline;
 	struct connection *next, **link; /* of the loop's list */
+	struct connection *queue_next, **queue_link; /* of the loop's queue; link NULL: not in it */
 	SSL *ssl; /* NULL: plain */
 	int fd;
 	uint8_t phase; /* enum connection_phase */
@@ -82,6 +84,11 @@ struct connection {
 #define NET_OUTPUT_SIZE BUFFER_SIZE_MAX
 /* Above this much answered and unsent, no further pipelined request is answered. */
 #define NET_OUTPUT_PAUSE (64 * 1024)
+/* A request with a body above this is large: one of them is answered per turn of the loop, so that
+ * small requests never wait behind many large ones. */
+#define NET_LARGE_BODY (2 * 1024)
+/* Steps of TLS handshakes per turn: each takes as long as a hundred small requests. */
+#define NET_HANDSHAKES 2
 
 struct net_loop {
 	struct event_base *base;
@@ -95,11 +102,17 @@ struct net_loop {
 	struct buffer_pool pool;
 	struct connection *connections;
 	struct connection *spare; /* connection structs to use again */
+	struct connection *queue, **queue_end; /* large requests, first come first served */
+	uint32_t handshakes_left; /* of this turn */
+	bool large_done; /* this turn has answered its large request */
 	size_t count, spare_count;
 	char *input_space, *output_space;
 	struct buf output;
 	uint64_t handshakes, resumptions;
 };
+
+/* A base without locks, as only one thread uses it. NULL on failure. */
+struct event_base *net_base_new(void) SK_MUST_USE;
 
 /* `pool_maximum` bounds the memory borrowed by all connections. -ENOMEM. */
 int net_loop_init(struct net_loop *loop, struct event_base *base,

@@ -20,7 +20,6 @@
 #define RPC_BUSY "busy"
 #define RPC_TIMEOUT "timeout"
 #define RPC_STORAGE "storage"
-#define RPC_INACTIVE "inactive"
 #define RPC_UNAVAILABLE "unavailable"
 #define RPC_INTERNAL "internal"
 

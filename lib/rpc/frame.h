@@ -68,6 +68,7 @@ int frame_send(int socket, const void *bytes, size_t length, const int *descript
  * SK_E_TIMEOUT instead of -EAGAIN. The socket must not block. */
 int frame_receive(struct frame_reader *reader, int socket, int64_t deadline) SK_MUST_USE;
 
+/* The clock of the deadlines: ms, monotonic. */
 int64_t frame_now(void);
 
 #endif

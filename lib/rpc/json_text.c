@@ -141,3 +141,17 @@ int json_text_parse(const char *text, size_t length, unsigned depth_max, json_ob
 	*ret_value = value;
 	return 0;
 }
+
+const char *json_member_text(json_object *object, const char *name)
+{
+	json_object *value = NULL;
+	json_object_object_get_ex(object, name, &value);
+	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+}
+
+int64_t json_member_number(json_object *object, const char *name)
+{
+	json_object *value = NULL;
+	json_object_object_get_ex(object, name, &value);
+	return json_object_get_int64(value);
+}

@@ -2,6 +2,7 @@
 #define LIB_RPC_JSON_TEXT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include <json-c/json_object.h>
 
@@ -19,5 +20,11 @@
 #define JSON_TEXT_DEPTH_MAX JSON_DEPTH_MAX
 int json_text_parse(const char *text, size_t length, unsigned depth_max, json_object **ret_value,
         struct error *error) SK_MUST_USE;
+
+/* A member of an object that is a text (the object's), or "". */
+const char *json_member_text(json_object *object, const char *name);
+
+/* A member of an object as a number; 0 when there is none. */
+int64_t json_member_number(json_object *object, const char *name);
 
 #endif

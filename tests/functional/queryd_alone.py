@@ -287,18 +287,21 @@ class Queryd:
             assert version == 1 and length == len(data) - 8
             reader = Reader(data[8:])
             with self.condition:
-                if kind == HELLO:
-                    self.hellos.append(reader.take("Q"))
-                elif kind == ACTIVE:
-                    generation, code = reader.take("Qi")
-                    self.active[generation] = (code, reader.text())
-                elif kind == EVENTS:
-                    header = dict(zip(("boot", "sequence", "sent", "worker"), reader.take("QQqH")))
-                    header["dropped"] = reader.take("7Q")
-                    self.packets.append(header)
-                    while reader.at < len(reader.data):
-                        self.events.append(read_event(reader))
+                self.take_message(kind, reader)
                 self.condition.notify_all()
+
+    def take_message(self, kind, reader):
+        if kind == HELLO:
+            self.hellos.append(reader.take("Q"))
+        elif kind == ACTIVE:
+            generation, code = reader.take("Qi")
+            self.active[generation] = (code, reader.text())
+        elif kind == EVENTS:
+            header = dict(zip(("boot", "sequence", "sent", "worker"), reader.take("QQqH")))
+            header["dropped"] = reader.take("7Q")
+            self.packets.append(header)
+            while reader.at < len(reader.data):
+                self.events.append(read_event(reader))
 
     def wait(self, condition, timeout=20):
         with self.condition:

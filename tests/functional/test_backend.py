@@ -528,6 +528,18 @@ class Imports(Base):
         self.assertEqual(self.source("http://h99999.big.test/"), "none")
         self.assertEqual(self.source("http://h0.big.test/"), "user_approved")
 
+    def test_a_cancelled_import_adds_nothing(self):
+        count = self.rpc("status.get")["rules"]["count"]
+        fd = self.closing(memory_file("pattern\n" + "".join(f"c{i}.cancel.test\n" for i in range(100000))))
+        job = self.rpc("rule.import", {}, [fd])
+        self.fails("busy", "rule.import", {}, [fd])
+        wait_for(lambda: self.rpc("job.get", job)["step"] == "store", 20, "rows are being stored")
+        self.rpc("job.cancel", job)
+        self.assertEqual(self.job(job)["state"], "cancelled")
+        self.assertEqual(self.rpc("status.get")["rules"]["count"], count)
+        self.assertEqual(self.rpc("rule.list", {"search": "cancel.test"})["items"], [])
+        self.fails("not_found", "job.cancel", job)
+
     def test_killed_during_an_import(self):
         text = "pattern\n" + "".join(f"k{i}.killed.test\n" for i in range(50000))
         count = self.rpc("status.get")["rules"]["count"]

@@ -15,6 +15,12 @@ from harness import TOP, main, wait_for
 PORTS = "0,0,0,0,0"
 
 
+def hear_interrupts():
+    """A job that a shell has put into the background ignores SIGINT, and a shell cannot trap what it
+    ignored when it was started: as at a terminal, it is not ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Run(unittest.TestCase):
     def setUp(self):
         self.folder = harness.temporary_folder()
@@ -101,7 +107,8 @@ class Run(unittest.TestCase):
     def test_foreground_until_interrupted(self):
         process = subprocess.Popen([str(TOP / "run"), "--state", str(self.state), "--ports", PORTS],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                                   stderr=subprocess.DEVNULL, start_new_session=True)
+                                   stderr=subprocess.DEVNULL, start_new_session=True,
+                                   preexec_fn=hear_interrupts)
         lines = []
         while not lines or "Ctrl-C" not in lines[-1]:
             lines.append(process.stdout.readline())

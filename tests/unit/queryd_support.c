@@ -147,3 +147,42 @@ struct generation *support_generation(unsigned workers)
 	struct link_settings settings = support_settings();
 	return support_generation_with(workers, &settings);
 }
+
+static int make_overlay(int base_fd)
+{
+	struct siphash_key key = siphash_key_from(key_bytes);
+	struct policy_builder *builder;
+	struct lookup_file *file;
+	struct policy *base;
+	struct error error = {0};
+	int fd = memfd_create("overlay", MFD_CLOEXEC);
+	assert_int_equal(lookup_file_load(base_fd, LOOKUP_KIND_POLICY, &file, &error), 0);
+	assert_int_equal(policy_open(file, &base, &error), 0);
+	assert_int_equal(policy_builder_new(&key, &builder), 0);
+	assert_int_equal(policy_builder_remove(builder, base, POLICY_USER_BLOCKED, 12), 0);
+	assert_int_equal(policy_builder_write(builder, fd, &error), 0);
+	policy_builder_free(builder);
+	policy_close(base);
+	return fd;
+}
+
+int support_open_overlay(bool with_base)
+{
+	static struct link_publish publish;
+	struct error error = {0};
+	struct generation *generation = NULL;
+	int base = make_policy();
+	int overlay = make_overlay(base);
+	int descriptors[] = {base, overlay};
+	publish = (struct link_publish){.generation = 8, .settings = support_settings()};
+	announce(&publish.sections[SECTION_OVERLAY], overlay);
+	if (with_base) {
+		announce(&publish.sections[SECTION_BASE], base);
+	}
+	int status = generation_new(&publish, with_base ? descriptors : descriptors + 1,
+	        with_base ? 2 : 1, NULL, 1, &generation, &error);
+	generation_free(generation);
+	close(base);
+	close(overlay);
+	return status;
+}

@@ -13,6 +13,10 @@ struct generation *support_generation(unsigned workers);
 /* The same with these settings instead of the usual ones. */
 struct generation *support_generation_with(unsigned workers, const struct link_settings *settings);
 
+/* What generation_new gives for an overlay that takes rule 12 back, with the base that has it or
+ * without one. */
+int support_open_overlay(bool with_base);
+
 /* Usual settings: everything on, loopback may ask, long deadlines. */
 struct link_settings support_settings(void);
 

@@ -94,17 +94,27 @@ static void test_pool_reuses_and_bounds(void **state)
 	struct buffer_pool pool;
 	size_t capacity, first_capacity;
 	buffer_pool_init(&pool, 64 << 10);
-	void *first = buffer_pool_take(&pool, 100, &first_capacity);
+	void *first = buffer_pool_take(&pool, BUFFER_FOR_REQUEST, 100, &first_capacity);
 	assert_non_null(first);
 	assert_int_equal(first_capacity, 4096);
 	memset(first, 1, first_capacity);
 	buffer_pool_give(&pool, first, first_capacity);
-	assert_ptr_equal(buffer_pool_take(&pool, 4096, &capacity), first);
-	assert_null(buffer_pool_take(&pool, 64 << 10, &capacity)); /* above the maximum together */
-	void *second = buffer_pool_take(&pool, 5000, &capacity);
+	assert_ptr_equal(buffer_pool_take(&pool, BUFFER_FOR_REQUEST, 4096, &capacity), first);
+	assert_null(buffer_pool_take(
+	        &pool, BUFFER_FOR_REQUEST, 64 << 10, &capacity)); /* above the maximum together */
+	void *second = buffer_pool_take(&pool, BUFFER_FOR_REQUEST, 5000, &capacity);
 	assert_non_null(second);
 	assert_int_equal(capacity, 16 << 10);
-	assert_null(buffer_pool_take(&pool, BUFFER_SIZE_MAX + 1, &capacity));
+	/* Answers may have three quarters only. */
+	size_t third_capacity;
+	void *third = buffer_pool_take(&pool, BUFFER_FOR_ANSWER, 10000, &third_capacity);
+	assert_non_null(third);
+	assert_null(buffer_pool_take(&pool, BUFFER_FOR_ANSWER, 16384, &third_capacity));
+	void *fourth = buffer_pool_take(&pool, BUFFER_FOR_REQUEST, 16384, &third_capacity);
+	assert_non_null(fourth);
+	buffer_pool_give(&pool, third, third_capacity);
+	buffer_pool_give(&pool, fourth, third_capacity);
+	assert_null(buffer_pool_take(&pool, BUFFER_FOR_REQUEST, BUFFER_SIZE_MAX + 1, &capacity));
 	buffer_pool_give(&pool, second, capacity);
 	buffer_pool_give(&pool, first, first_capacity);
 	buffer_pool_give(&pool, NULL, 0);

@@ -216,6 +216,13 @@ static void test_a_million_look_ups_allocate_nothing(void **state)
 	assert_int_equal(counters.totals[SERVICE_WEB].queries, 1000000);
 }
 
+static void test_an_overlay_goes_with_its_base_only(void **state)
+{
+	(void)state;
+	assert_int_equal(support_open_overlay(true), 0);
+	assert_int_equal(support_open_overlay(false), SK_E_CORRUPT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +237,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(test_dates, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(
 	                test_a_million_look_ups_allocate_nothing, set_up, tear_down),
+	        cmocka_unit_test(test_an_overlay_goes_with_its_base_only),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);

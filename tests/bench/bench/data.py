@@ -106,9 +106,12 @@ class Data:
             self.path(f"{name}.json").write_text(json.dumps(value))
 
     def pattern(self, name):
-        """Folder with the built patterns of a description; built when it is not there."""
+        """Folder with the built patterns of a description; built when they are not there, or when
+        the format has changed since."""
         folder = self.path(f"pattern-{name}")
-        if not (folder / "report.json").exists():
+        files = list(folder.glob("*.pattern"))
+        tool = self.programs / "sekisho-pattern"
+        if not files or any(Measured([tool, "verify", file]).code != 0 for file in files):
             self.build(name, folder)
         return folder
 
