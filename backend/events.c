@@ -120,9 +120,6 @@ static void check_sequence(struct events *events, const struct link_events_heade
 		return;
 	}
 	struct worker_state *worker = &events->workers[header->worker];
-	if (header->worker + 1u > events->status.workers) {
-		events->status.workers = header->worker + 1u;
-	}
 	bool same = worker->boot == header->boot;
 	if (same && header->sequence > worker->sequence + 1) {
 		events->status.lost_packets += header->sequence - worker->sequence - 1;

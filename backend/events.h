@@ -15,7 +15,6 @@ void events_free(struct events *events);
 void events_packet(struct events *events, const void *packet, size_t size);
 
 struct events_status {
-	unsigned workers;
 	uint64_t packets, lost_packets; /* lost: gaps in the sequence */
 	uint64_t dropped[EVENT_KIND_COUNT]; /* by queryd, for want of room */
 };

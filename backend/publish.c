@@ -215,6 +215,7 @@ static void on_active(struct publisher *publisher, const struct link_active *act
 	if (current) {
 		publisher->waiting = false;
 		publisher->status.connected = true;
+		publisher->status.workers = active->workers;
 		event_del(publisher->patience);
 		schedule(publisher);
 	}

@@ -62,6 +62,7 @@ int publish_wait(struct publisher *publisher, uint64_t generation, int64_t compl
 struct publisher_status {
 	bool connected; /* it has said hello or answered, and did not let the last publish wait */
 	uint64_t active; /* generation in effect; 0: none that we know of */
+	unsigned workers; /* of queryd, as its last answer says */
 	char error[256]; /* why the last one is not in effect */
 };
 void publisher_get_status(const struct publisher *publisher, struct publisher_status *ret_status);

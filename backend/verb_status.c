@@ -67,7 +67,7 @@ static json_object *describe_queryd(struct backend *backend)
 	logs_get_status(backend->logs, &logs);
 	json_object *object = json_object_new_object();
 	verb_add_bool(object, "connected", publisher.connected);
-	verb_add_number(object, "workers", events.workers);
+	verb_add_number(object, "workers", publisher.workers);
 	verb_add_number(object, "generation", (int64_t)publisher.active);
 	json_object_object_add(object, "error",
 	        publisher.error[0] != '\0' ? json_object_new_string(publisher.error) : NULL);

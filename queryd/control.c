@@ -85,7 +85,9 @@ int control_set_certificate(
 
 static void send_active(struct control *control, uint64_t generation, const struct error *error)
 {
-	struct link_active active = {.generation = generation, .code = error->code};
+	struct link_active active = {.generation = generation,
+	        .code = error->code,
+	        .workers = (uint16_t)control->server->worker_count};
 	struct buf buf;
 	memcpy(active.text, error->text, sizeof(active.text) - 1);
 	buf_init_fixed(&buf, control->packet, sizeof(control->packet));

@@ -107,6 +107,7 @@ void link_encode_active(struct buf *buf, const struct link_active *active)
 	start_packet(buf, LINK_ACTIVE);
 	buf_add_le64(buf, active->generation);
 	buf_add_le32(buf, (uint32_t)active->code);
+	buf_add_le16(buf, active->workers);
 	buf_add_le16(buf, (uint16_t)length);
 	buf_add(buf, active->text, length);
 	finish_packet(buf);
@@ -117,6 +118,7 @@ int link_decode_active(struct cursor *body, struct link_active *ret_active)
 	struct link_active active = {0};
 	active.generation = cursor_le64(body);
 	active.code = (int32_t)cursor_le32(body);
+	active.workers = cursor_le16(body);
 	uint16_t length = cursor_le16(body);
 	const unsigned char *text = cursor_bytes(body, length);
 	int status = cursor_finish(body);

@@ -84,6 +84,7 @@ struct link_publish {
 struct link_active {
 	uint64_t generation;
 	int32_t code; /* 0 or an error: then the generation before stays in effect */
+	uint16_t workers; /* how many answer by it */
 	char text[256];
 };
 

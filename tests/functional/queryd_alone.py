@@ -294,7 +294,7 @@ class Queryd:
         if kind == HELLO:
             self.hellos.append(reader.take("Q"))
         elif kind == ACTIVE:
-            generation, code = reader.take("Qi")
+            generation, code, _ = reader.take("QiH")
             self.active[generation] = (code, reader.text())
         elif kind == EVENTS:
             header = dict(zip(("boot", "sequence", "sent", "worker"), reader.take("QQqH")))

@@ -76,12 +76,14 @@ static int decode_active(struct cursor *body)
 static void test_active(void **state)
 {
 	(void)state;
-	struct link_active active = {.generation = 7, .code = SK_E_CORRUPT}, back = {0};
+	struct link_active active = {.generation = 7, .code = SK_E_CORRUPT, .workers = 3},
+	                   back = {0};
 	memset(active.text, 'x', sizeof(active.text) - 1);
 	link_encode_active(&buf, &active);
 	struct cursor body = body_of(LINK_ACTIVE);
 	assert_int_equal(link_decode_active(&body, &back), 0);
 	assert_int_equal(back.code, SK_E_CORRUPT);
+	assert_int_equal(back.workers, 3);
 	assert_string_equal(back.text, active.text);
 	expect_cuts_refused(decode_active);
 }
