@@ -25,6 +25,7 @@ static const struct {
         {"pua", 3, THREAT_SPYWARE},
         {"pup", 3, THREAT_SPYWARE},
         {"virus", 5, THREAT_VIRUS},
+        {"eicar", 5, THREAT_VIRUS}, /* the test file stands for one */
         {"fileinfector", 12, THREAT_VIRUS},
         {"infector", 8, THREAT_VIRUS},
         {"trojan", 6, THREAT_TROJAN},
