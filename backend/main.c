@@ -12,6 +12,7 @@
 #include "backend/server.h"
 #include "lib/base/file.h"
 #include "lib/base/log.h"
+#include "lib/base/priority.h"
 #include "lib/link/keeper_control.h"
 
 static const char usage[] =
@@ -102,6 +103,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	umask(077);
+	priority_give_way();
 	signal(SIGPIPE, SIG_IGN);
 	options.test_clock = arguments.test_clock;
 	find_feed(&arguments, options.default_feed, sizeof(options.default_feed));

@@ -13,6 +13,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/number.h"
+#include "lib/base/priority.h"
 
 #define JSON_DEPTH_MAX 8
 
@@ -277,6 +278,7 @@ int main(int argc, char **argv)
 	enum job_kind kind;
 	log_init("sekisho-job", LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
+	priority_give_way();
 	if (argc != 2 || job_kind_parse(argv[1], &kind) != 0 || job_describe(kind) == NULL) {
 		fputs(usage, stderr);
 		return 2;

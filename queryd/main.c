@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -20,6 +19,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/number.h"
+#include "lib/base/priority.h"
 #include "queryd/control.h"
 #include "queryd/sandbox.h"
 
@@ -207,14 +207,6 @@ static int make_workers(unsigned count, struct error *error)
 	return 0;
 }
 
-/* Loading a large pattern must not take time from the workers when there is none to spare. */
-static void lower_priority(void)
-{
-	const struct sched_param parameters = {0};
-	(void)sched_setscheduler(0, SCHED_BATCH, &parameters);
-	(void)setpriority(PRIO_PROCESS, 0, 5);
-}
-
 static int start(unsigned workers, struct error *error)
 {
 	answer_start();
@@ -239,7 +231,8 @@ static int start(unsigned workers, struct error *error)
 	}
 	close(KEEPER_FD_TLS);
 	close(KEEPER_FD_TICKETS);
-	lower_priority(); /* of this thread, the others run already */
+	/* Loading a large pattern must not take time from the workers, which run already. */
+	priority_give_way();
 	return status == 0 ? sandbox_close_calls(error) : status;
 }
 
