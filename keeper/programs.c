@@ -20,6 +20,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
 #include "lib/base/log.h"
+#include "lib/base/priority.h"
 #include "lib/link/job_kind.h"
 
 #define DESCRIPTORS_MAX (KEEPER_FDS_MAX + 4)
@@ -38,6 +39,7 @@ struct start {
 	size_t descriptor_count;
 	struct keeper_user user;
 	rlim_t files; /* 0: as it is */
+	bool answers_queries; /* the others give way to it */
 };
 
 static const char *const log_names[] = {"keeper", "sekishod", "queryd", "job"};
@@ -132,7 +134,9 @@ static _Noreturn void become(const struct keeper *keeper, const struct start *st
 		words[i + 1] = start->words[i];
 	}
 	make_environment(environment, SK_COUNT(environment));
-	setsid();
+	if (setsid() >= 0 && !start->answers_queries) {
+		priority_session_give_way();
+	}
 	int status = file_join(path, sizeof(path), keeper->options->programs, start->name);
 	if (status == 0) {
 		status = place_descriptors(start);
@@ -207,6 +211,7 @@ static void start_queryd(
 	start->word_count = 4;
 	start->user = keeper->queryd;
 	start->files = QUERYD_FILES;
+	start->answers_queries = true;
 	start->descriptors[KEEPER_FD_LINK] = keeper->link[1];
 	start->descriptors[KEEPER_FD_CONTROL] = keeper->control[PROGRAM_QUERYD][1];
 	start->descriptor_count = KEEPER_FD_LISTENERS + keeper->listeners.count;

@@ -9,4 +9,11 @@
  */
 void priority_give_way(void);
 
+/*
+ * The same for the session that this process leads: where the kernel shares the processor between
+ * sessions first (autogroups), nice counts only within one. Not for a session of which a part
+ * answers queries. May sleep for some 0.2 s when it is not root.
+ */
+void priority_session_give_way(void);
+
 #endif
